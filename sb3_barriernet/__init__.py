@@ -1,0 +1,1 @@
+"""Safe actions for Stable-Baselines3, while learning and after."""

@@ -1,0 +1,110 @@
+"""The one contract between environments and policies: the layout of barrier rows.
+
+A barrier turns a state into rows that are linear in the action ``u``; the state-action
+pair is safe if and only if every row holds:
+
+.. math:: a_i \\cdot u + \\mathrm{drift}_i + \\kappa\\,\\mathrm{restoring}_i \\ge 0 .
+
+Rows travel in the observation dictionary under :data:`BARRIER_KEY` as a float64 array of
+shape ``(K, M + 2)``: columns ``[a (M) | drift (1) | restoring (1)]``, ``M`` the action
+dimension in raw action units, ``K`` the fixed maximum number of rows. Rows that an episode
+does not need are *padding*: ``a = 0, drift = 1, restoring = 0``, always satisfied and well
+scaled. A huge right-hand side would be satisfied too, but it breaks solvers.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import numpy as np
+from gymnasium import spaces
+
+from sb3_barriernet.errors import ActionSpaceError, MissingRowsError, RowShapeError
+
+BARRIER_KEY = "barrier"
+"""Key of the rows in the observation dictionary."""
+
+EXTRA_COLUMNS = 2
+"""Columns of a row beside the action coefficients: drift and restoring."""
+
+ArrayOrTensor = TypeVar("ArrayOrTensor", bound=Any)
+
+
+def rows_space(num_rows: int, action_dim: int) -> spaces.Box:
+    """Observation space of ``num_rows`` rows over ``action_dim`` actions."""
+    shape = (num_rows, action_dim + EXTRA_COLUMNS)
+    return spaces.Box(-np.inf, np.inf, shape=shape, dtype=np.float64)
+
+
+def padding_rows(num_rows: int, action_dim: int) -> np.ndarray:
+    """Rows that every action satisfies, shape ``(num_rows, action_dim + 2)``."""
+    rows = np.zeros((num_rows, action_dim + EXTRA_COLUMNS))
+    rows[:, action_dim] = 1.0
+    return rows
+
+
+def split_rows(
+    rows: ArrayOrTensor, kappa: float | ArrayOrTensor = 1.0
+) -> tuple[ArrayOrTensor, ArrayOrTensor]:
+    """Split rows ``(..., K, M + 2)`` into ``A (..., K, M)`` and ``c (..., K)``.
+
+    Works on NumPy arrays and torch tensors alike.
+
+    :param rows: barrier rows
+    :param kappa: scale of the restoring column; any positive value keeps the safe set invariant
+    :return: ``A`` and ``c = drift + kappa * restoring``, so that a row holds iff ``A u + c >= 0``
+    """
+    return rows[..., :-EXTRA_COLUMNS], rows[..., -2] + kappa * rows[..., -1]
+
+
+def check_spaces(observation_space: spaces.Space, action_space: spaces.Space) -> None:
+    """Refuse spaces that a barrier policy cannot work with.
+
+    :raises ActionSpaceError: unless actions are a bounded one-dimensional ``Box``
+    :raises MissingRowsError: if observations carry no rows
+    :raises RowShapeError: if the rows do not fit the actions
+    """
+    _check_action_space(action_space)
+    if not isinstance(observation_space, spaces.Dict) or BARRIER_KEY not in observation_space.spaces:
+        raise MissingRowsError(
+            f"The observation space {observation_space} has no {BARRIER_KEY!r} key, so there is nothing "
+            "to project onto. Wrap every environment before it is vectorised: "
+            "`env = BarrierObservation(env, barrier)`, or "
+            "`PursuitEvasionBarrier(env)` for the tasks of this package."
+        )
+    _check_rows_space(observation_space.spaces[BARRIER_KEY], action_space.shape[0])  # type: ignore[index]
+
+
+def _check_action_space(action_space: spaces.Space) -> None:
+    if not isinstance(action_space, spaces.Box):
+        raise ActionSpaceError(
+            f"Found the action space {action_space}; a barrier filters continuous actions. "
+            "Use an environment with a bounded `gymnasium.spaces.Box`."
+        )
+    if len(action_space.shape) != 1:
+        raise ActionSpaceError(
+            f"Found actions of shape {action_space.shape}; expected one dimension, (M,). "
+            "Flatten the action space of the environment."
+        )
+    if not action_space.is_bounded():
+        raise ActionSpaceError(
+            f"Found the unbounded action space {action_space} (low {action_space.low}, high "
+            f"{action_space.high}); the action box is part of the projection. Declare the actuator limits "
+            "as finite `low` and `high`."
+        )
+
+
+def _check_rows_space(space: spaces.Space, action_dim: int) -> None:
+    width = action_dim + EXTRA_COLUMNS
+    shape = getattr(space, "shape", None)
+    if not isinstance(space, spaces.Box) or shape is None or len(shape) != 2 or shape[1] != width:
+        raise RowShapeError(
+            f"Found {BARRIER_KEY!r} rows of space {space}; expected a Box of shape (K, {width}): "
+            f"{action_dim} action coefficients, drift, restoring. "
+            "Frame stacking and flattening change this shape: exclude the rows from them."
+        )
+    if space.dtype != np.float64:
+        raise RowShapeError(
+            f"Found {BARRIER_KEY!r} rows of dtype {space.dtype}; expected float64, because a row rounded "
+            "to float32 no longer certifies the action. Keep the rows in float64."
+        )
