@@ -11,6 +11,7 @@
     |   |-- GainError                        a class-K gain that sampling cannot honour
     |   `-- BackendError                     an unknown projection backend
     |-- InvalidRowsError (ValueError)        NaN or infinity where a row should be
+    |-- InvalidActionError (ValueError)      NaN, infinity or a wrong shape where an action should be
     |-- UnsafeStartError (ValueError)        an episode starts outside the safe set
     `-- MissingPackageError (ImportError)    an optional dependency is not installed
 
@@ -56,6 +57,10 @@ class BackendError(ConfigurationError):
 
 class InvalidRowsError(BarrierNetError, ValueError):
     """A barrier row holds NaN or infinity."""
+
+
+class InvalidActionError(BarrierNetError, ValueError):
+    """An action holds NaN or infinity, or has the wrong shape."""
 
 
 class UnsafeStartError(BarrierNetError, ValueError):

@@ -30,10 +30,21 @@ EXTRA_COLUMNS = 2
 ArrayOrTensor = TypeVar("ArrayOrTensor", bound=Any)
 
 
-def rows_space(num_rows: int, action_dim: int) -> spaces.Box:
-    """Observation space of ``num_rows`` rows over ``action_dim`` actions."""
-    shape = (num_rows, action_dim + EXTRA_COLUMNS)
-    return spaces.Box(-np.inf, np.inf, shape=shape, dtype=np.float64)
+class RowsSpace(spaces.Box):
+    """Observation space of ``num_rows`` rows; it remembers the action box that the rows speak about.
+
+    Knowing the box lets a features extractor express rows in normalised action units without
+    being told the action space, so the same extractor serves every SB3 algorithm.
+
+    :param num_rows: ``K``
+    :param action_space: bounded box of shape ``(M,)``
+    """
+
+    def __init__(self, num_rows: int, action_space: spaces.Box):
+        shape = (num_rows, action_space.shape[0] + EXTRA_COLUMNS)
+        super().__init__(-np.inf, np.inf, shape=shape, dtype=np.float64)
+        self.action_low = action_space.low.astype(np.float64)
+        self.action_high = action_space.high.astype(np.float64)
 
 
 def padding_rows(num_rows: int, action_dim: int) -> np.ndarray:
@@ -64,7 +75,7 @@ def check_spaces(observation_space: spaces.Space, action_space: spaces.Space) ->
     :raises MissingRowsError: if observations carry no rows
     :raises RowShapeError: if the rows do not fit the actions
     """
-    _check_action_space(action_space)
+    check_action_space(action_space)
     if not isinstance(observation_space, spaces.Dict) or BARRIER_KEY not in observation_space.spaces:
         raise MissingRowsError(
             f"The observation space {observation_space} has no {BARRIER_KEY!r} key, so there is nothing "
@@ -75,7 +86,11 @@ def check_spaces(observation_space: spaces.Space, action_space: spaces.Space) ->
     _check_rows_space(observation_space.spaces[BARRIER_KEY], action_space.shape[0])  # type: ignore[index]
 
 
-def _check_action_space(action_space: spaces.Space) -> None:
+def check_action_space(action_space: spaces.Space) -> None:
+    """Refuse actions that no box-constrained projection can filter.
+
+    :raises ActionSpaceError: unless the space is a bounded one-dimensional ``Box``
+    """
     if not isinstance(action_space, spaces.Box):
         raise ActionSpaceError(
             f"Found the action space {action_space}; a barrier filters continuous actions. "

@@ -1,0 +1,29 @@
+"""BarrierPPO: extractor, policies, buffer, algorithm."""
+
+from sb3_barriernet.barrier_ppo.barrier_ppo import BarrierPPO
+from sb3_barriernet.barrier_ppo.buffers import BarrierRolloutBuffer
+from sb3_barriernet.barrier_ppo.extractor import BarrierExtractor, RowFeatures
+from sb3_barriernet.barrier_ppo.nominal_policy import NominalActorCriticPolicy
+from sb3_barriernet.barrier_ppo.policies import (
+    BarrierActorCriticCnnPolicy,
+    BarrierActorCriticPolicy,
+    BarrierMultiInputActorCriticPolicy,
+)
+
+MlpPolicy = BarrierActorCriticPolicy
+CnnPolicy = BarrierActorCriticCnnPolicy
+MultiInputPolicy = BarrierMultiInputActorCriticPolicy
+
+__all__ = [
+    "BarrierActorCriticCnnPolicy",
+    "BarrierActorCriticPolicy",
+    "BarrierExtractor",
+    "BarrierMultiInputActorCriticPolicy",
+    "BarrierPPO",
+    "BarrierRolloutBuffer",
+    "CnnPolicy",
+    "MlpPolicy",
+    "MultiInputPolicy",
+    "NominalActorCriticPolicy",
+    "RowFeatures",
+]

@@ -1,0 +1,30 @@
+"""Environments, the wrapper that publishes barrier rows, and the batch that makes many games cheap."""
+
+from typing import TYPE_CHECKING
+
+from sb3_barriernet.lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from sb3_barriernet.envs.barrier_observation import BarrierObservation
+    from sb3_barriernet.envs.batched import VecScaleReward, share_simulation
+    from sb3_barriernet.envs.pursuit_barrier import PursuitEvasionBarrier
+    from sb3_barriernet.envs.pursuit_evasion import PursuitEvasionEnv
+
+__all__ = [
+    "BarrierObservation",
+    "PursuitEvasionBarrier",
+    "PursuitEvasionEnv",
+    "VecScaleReward",
+    "share_simulation",
+]
+
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        "BarrierObservation": "barrier_observation",
+        "PursuitEvasionBarrier": "pursuit_barrier",
+        "PursuitEvasionEnv": "pursuit_evasion",
+        "VecScaleReward": "batched",
+        "share_simulation": "batched",
+    },
+)

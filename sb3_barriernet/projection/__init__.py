@@ -1,0 +1,8 @@
+"""Exact projection of nominal actions onto barrier rows and the action box."""
+
+from sb3_barriernet.projection.api import project
+from sb3_barriernet.projection.layer import ProjectionLayer
+from sb3_barriernet.projection.registry import register_backend
+from sb3_barriernet.projection.result import Projection, Status
+
+__all__ = ["Projection", "ProjectionLayer", "Status", "project", "register_backend"]

@@ -1,0 +1,64 @@
+# Every target does its own set-up: a fresh clone needs only make and Python >= 3.11.
+#
+#   make demo         train, compare, and write demo/report.md (about 10 minutes)
+#   make test         the test suite            make lint     style, types, import contracts
+#   make test-slow    its long tests            make format   rewrite to the house style
+#   make wheel        build dist/*.whl
+#
+# PYTHON=/path/to/python picks another interpreter for a new .venv; TORCH_INDEX=https://pypi.org/simple
+# installs the CUDA build of torch where PyPI has one.
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+PYTEST_ARGS ?=
+
+ENV_ID := PursuitEvasion-v0
+DEMO := demo
+DEMO_RUN := $(DEMO)/runs/seed_0/barrierppo/$(ENV_ID)_1
+DEMO_MODEL := $(DEMO_RUN)/$(ENV_ID).zip
+
+.PHONY: demo test test-slow lint format wheel clean
+.DELETE_ON_ERROR:
+
+demo: $(STAMP) $(DEMO_MODEL)
+	$(BIN)/python scripts/compare.py --env $(ENV_ID) --methods barrierppo ppo ppo+filter --seeds 0 --out $(DEMO)
+
+# The comparison finds this run where it would have put its own, and trains the baseline only.
+$(DEMO_MODEL): | $(STAMP)
+	rm -rf $(DEMO_RUN)
+	$(BIN)/python -m rl_zoo3.train --algo barrierppo --env $(ENV_ID) --seed 0 --progress \
+	    --num-threads 1 --eval-freq -1 --log-folder $(DEMO)/runs/seed_0
+
+test: $(STAMP)
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-slow: $(STAMP)
+	$(BIN)/python -m pytest -m slow --timeout 3600 $(PYTEST_ARGS)
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+wheel: $(STAMP)
+	$(BIN)/python -m build --wheel
+
+clean:
+	rm -rf build dist $(DEMO) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+# The start-up files are copied by an editable install, so a change to them asks for a new one.
+$(STAMP): pyproject.toml constraints.txt $(wildcard sb3_barriernet/zoo/startup/*sb3*) | $(BIN)/python
+	$(BIN)/python -m pip install -c constraints.txt --no-deps --retries 1 --index-url $(TORCH_INDEX) torch \
+	    || echo "No torch from $(TORCH_INDEX): the default index serves it instead."
+	$(BIN)/python -m pip install -c constraints.txt -e ".[test,lint]"
+	@touch $@
+
+$(BIN)/python:
+	@python=$$(sh scripts/find_python.sh $(PYTHON)) && echo "Creating $(VENV) with $$python" && "$$python" -m venv $(VENV)

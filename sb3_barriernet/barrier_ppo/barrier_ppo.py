@@ -1,0 +1,291 @@
+"""Proximal policy optimisation behind a control-barrier-function projection."""
+
+from __future__ import annotations
+
+import io
+import pathlib
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+import torch as th
+from gymnasium import spaces
+from stable_baselines3 import PPO
+from stable_baselines3.common.buffers import RolloutBuffer
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
+from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule
+from stable_baselines3.common.utils import obs_as_tensor
+from stable_baselines3.common.vec_env import VecEnv
+
+from sb3_barriernet.barrier_ppo.buffers import BarrierRolloutBuffer
+from sb3_barriernet.barrier_ppo.checks import check_env
+from sb3_barriernet.barrier_ppo.policies import (
+    BarrierActorCriticCnnPolicy,
+    BarrierActorCriticPolicy,
+    BarrierMultiInputActorCriticPolicy,
+)
+from sb3_barriernet.barrier_ppo.rollout_statistics import summarise
+from sb3_barriernet.errors import ConfigurationError, InvalidRowsError
+from sb3_barriernet.projection import Projection, Status
+
+SelfBarrierPPO = TypeVar("SelfBarrierPPO", bound="BarrierPPO")
+
+
+class BarrierPPO(PPO):
+    """PPO whose actions pass a control-barrier-function projection, in training as in ``predict``.
+
+    The policy proposes ``u_nom ~ N(mu(obs), diag(sigma^2))`` with a fixed ``sigma``; the closest
+    action ``u_safe`` that satisfies every barrier row and the action box reaches the environment.
+    The buffer records ``u_nom``, so the update is plain PPO on the *filtered* decision process:
+    its likelihood is exact and no QP is solved or differentiated (Gros, Zanon & Bemporad 2020;
+    Markgraf et al. 2025).
+
+    Observations must carry barrier rows, see :class:`~sb3_barriernet.BarrierObservation`. All
+    parameters of SB3's ``PPO`` keep their meaning and default; these come on top:
+
+    :param action_std: std of the nominal action in action units, a number or one per action
+        dimension; by default half of each actuator's half range
+    :param observe_rows: whether the network sees the rows, as bounded features in normalised action units
+    :param projection_weight: ``W`` of the projection, ``(M,)`` or ``(M, M)``; by default every actuator is
+        measured by its own range
+    :param projection_backend: name of the projection backend
+    :param backup_action: ``(M,)``, taken by ``predict`` where rows or nominal action are not finite; by
+        default the action of the box closest to zero
+    :raises ConfigurationError: (a subclass) if the environment or a setting cannot work
+    """
+
+    policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {
+        "MlpPolicy": BarrierActorCriticPolicy,
+        "CnnPolicy": BarrierActorCriticCnnPolicy,
+        "MultiInputPolicy": BarrierMultiInputActorCriticPolicy,
+    }
+    policy: BarrierActorCriticPolicy
+    rollout_buffer: BarrierRolloutBuffer
+
+    def __init__(
+        self,
+        policy: str | type[ActorCriticPolicy],
+        env: GymEnv | str,
+        learning_rate: float | Schedule = 3e-4,
+        n_steps: int = 2048,
+        batch_size: int = 64,
+        n_epochs: int = 10,
+        gamma: float = 0.99,
+        gae_lambda: float = 0.95,
+        clip_range: float | Schedule = 0.2,
+        clip_range_vf: float | Schedule | None = None,
+        normalize_advantage: bool = True,
+        ent_coef: float = 0.0,
+        vf_coef: float = 0.5,
+        max_grad_norm: float = 0.5,
+        use_sde: bool = False,
+        sde_sample_freq: int = -1,
+        rollout_buffer_class: type[RolloutBuffer] | None = None,
+        rollout_buffer_kwargs: dict[str, Any] | None = None,
+        target_kl: float | None = None,
+        stats_window_size: int = 100,
+        tensorboard_log: str | None = None,
+        policy_kwargs: dict[str, Any] | None = None,
+        verbose: int = 0,
+        seed: int | None = None,
+        device: th.device | str = "auto",
+        action_std: float | list[float] | np.ndarray | None = None,
+        observe_rows: bool = True,
+        projection_weight: Any = None,
+        projection_backend: str | None = None,
+        backup_action: Any = None,
+        _init_setup_model: bool = True,
+    ):
+        self.action_std = action_std
+        self.observe_rows = observe_rows
+        self.projection_weight = projection_weight
+        self.projection_backend = projection_backend
+        self.backup_action = backup_action
+        super().__init__(
+            # As a class: SB3 refuses the name "MlpPolicy" for dictionaries, which here always hold the rows.
+            self._get_policy_from_name(policy) if isinstance(policy, str) else policy,  # type: ignore[arg-type]
+            env,
+            learning_rate=learning_rate,
+            n_steps=n_steps,
+            batch_size=batch_size,
+            n_epochs=n_epochs,
+            gamma=gamma,
+            gae_lambda=gae_lambda,
+            clip_range=clip_range,
+            clip_range_vf=clip_range_vf,
+            normalize_advantage=normalize_advantage,
+            ent_coef=ent_coef,
+            vf_coef=vf_coef,
+            max_grad_norm=max_grad_norm,
+            use_sde=use_sde,
+            sde_sample_freq=sde_sample_freq,
+            rollout_buffer_class=rollout_buffer_class,
+            rollout_buffer_kwargs=rollout_buffer_kwargs,
+            target_kl=target_kl,
+            stats_window_size=stats_window_size,
+            tensorboard_log=tensorboard_log,
+            policy_kwargs=policy_kwargs,
+            verbose=verbose,
+            seed=seed,
+            device=device,
+            _init_setup_model=False,
+        )
+        if self.env is not None:
+            check_env(self.env)
+        if _init_setup_model:
+            self._setup_model()
+
+    def _setup_model(self) -> None:
+        if self.rollout_buffer_class is None:
+            self.rollout_buffer_class = BarrierRolloutBuffer
+        if not issubclass(self.rollout_buffer_class, BarrierRolloutBuffer):
+            raise ConfigurationError(
+                f"Found rollout_buffer_class={self.rollout_buffer_class.__name__}; expected a subclass of "
+                "BarrierRolloutBuffer, which records nominal and safe actions. Derive yours from it."
+            )
+        # The barrier settings are flat keywords of the algorithm because the Zoo's tuner replaces `policy_kwargs`
+        # as a whole; the policy takes them for the moment of its construction only, so that saved models compare equal.
+        policy_kwargs = self.policy_kwargs
+        self.policy_kwargs = {
+            "action_std": self.action_std,
+            "observe_rows": self.observe_rows,
+            "projection_weight": self.projection_weight,
+            "projection_backend": self.projection_backend,
+            "backup_action": self.backup_action,
+            **policy_kwargs,
+        }
+        super()._setup_model()
+        self.policy_kwargs = policy_kwargs
+
+    def set_env(self, env: GymEnv, force_reset: bool = True) -> None:
+        env = self._wrap_env(env, self.verbose)
+        check_env(env)
+        super().set_env(env, force_reset)
+
+    @classmethod
+    def load(  # type: ignore[override]
+        cls: type[SelfBarrierPPO],
+        path: str | pathlib.Path | io.BufferedIOBase,
+        env: GymEnv | None = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> SelfBarrierPPO:
+        """Load a model as SB3 does; an ``action_std`` given here replaces the saved one."""
+        model = super().load(path, env, *args, **kwargs)
+        if kwargs.get("action_std") is not None:
+            model.policy.set_action_std(kwargs["action_std"])
+        return model
+
+    def collect_rollouts(
+        self,
+        env: VecEnv,
+        callback: BaseCallback,
+        rollout_buffer: RolloutBuffer,
+        n_rollout_steps: int,
+    ) -> bool:
+        """Fill the buffer with nominal actions while the environment receives safe ones.
+
+        Follows ``OnPolicyAlgorithm.collect_rollouts`` of SB3 2.9 line by line, except that the
+        projection takes the place of the clip to the action box. ``tests/barrier_ppo/test_parity.py``
+        fails when upstream changes.
+        """
+        assert isinstance(rollout_buffer, BarrierRolloutBuffer)
+        assert self._last_obs is not None, "No previous observation was provided"
+        self.policy.set_training_mode(False)
+
+        n_steps = 0
+        violations = 0
+        rollout_buffer.reset()
+        callback.on_rollout_start()
+
+        while n_steps < n_rollout_steps:
+            with th.no_grad():
+                obs_tensor = obs_as_tensor(self._last_obs, self.device)  # type: ignore[arg-type]
+                actions, values, log_probs = self.policy(obs_tensor)
+                projection = self.policy.project(obs_tensor, actions)
+            _refuse_invalid(projection, self._last_obs)  # type: ignore[arg-type]
+            actions = actions.cpu().numpy()
+            safe_actions = projection.action.cpu().numpy()
+
+            new_obs, rewards, dones, infos = env.step(safe_actions)
+
+            self.num_timesteps += env.num_envs
+
+            callback.update_locals(locals())
+            if not callback.on_step():
+                return False
+
+            self._update_info_buffer(infos, dones)
+            n_steps += 1
+            violations += sum(bool(info.get("violation", False)) for info in infos)
+
+            for idx, done in enumerate(dones):
+                if (
+                    done
+                    and infos[idx].get("terminal_observation") is not None
+                    and infos[idx].get("TimeLimit.truncated", False)
+                ):
+                    terminal_obs = self.policy.obs_to_tensor(infos[idx]["terminal_observation"])[0]
+                    with th.no_grad():
+                        terminal_value = self.policy.predict_values(terminal_obs)[0]
+                    rewards[idx] += self.gamma * terminal_value
+
+            rollout_buffer.add(
+                self._last_obs,
+                actions,
+                rewards,
+                self._last_episode_starts,
+                values,
+                log_probs,
+                projection=projection,
+            )
+            self._last_obs = new_obs  # type: ignore[assignment]
+            self._last_episode_starts = dones
+
+        with th.no_grad():
+            values = self.policy.predict_values(obs_as_tensor(new_obs, self.device))  # type: ignore[arg-type]
+
+        rollout_buffer.compute_returns_and_advantage(last_values=values, dones=dones)
+
+        self._record_rollout(rollout_buffer, violations)
+        callback.update_locals(locals())
+        callback.on_rollout_end()
+
+        return True
+
+    def train(self) -> None:
+        super().train()
+        for i, std in enumerate(self.policy.action_std.tolist()):
+            self.logger.record(f"train/std_{i}", std)
+
+    def learn(
+        self: SelfBarrierPPO,
+        total_timesteps: int,
+        callback: MaybeCallback = None,
+        log_interval: int = 1,
+        tb_log_name: str = "BarrierPPO",
+        reset_num_timesteps: bool = True,
+        progress_bar: bool = False,
+    ) -> SelfBarrierPPO:
+        return super().learn(total_timesteps, callback, log_interval, tb_log_name, reset_num_timesteps, progress_bar)
+
+    def _record_rollout(self, rollout_buffer: BarrierRolloutBuffer, violations: int) -> None:
+        assert isinstance(self.action_space, spaces.Box)
+        statistics = summarise(rollout_buffer, self.action_space)
+        for name, value in vars(statistics).items():
+            self.logger.record(f"rollout/{name}", value)
+        self.logger.record("rollout/violation_rate", violations / rollout_buffer.status.size)
+
+
+def _refuse_invalid(projection: Projection, observation: dict[str, np.ndarray]) -> None:
+    """Training on NaN would destroy the weights, so it stops with a name; ``predict`` flags and goes on."""
+    invalid = projection.status == Status.INVALID
+    if not bool(invalid.any()):
+        return
+    env_index = int(invalid.nonzero()[0])
+    bad_keys = [key for key, value in observation.items() if not np.isfinite(value[env_index]).all()]
+    cause = f"its observation holds NaN or infinity under {bad_keys}" if bad_keys else "the policy's output is NaN"
+    raise InvalidRowsError(
+        f"No action could be projected in environment {env_index}: {cause}. Check the environment's state and "
+        "barrier; if the output itself is NaN, training diverged: lower the learning rate or scale the rewards."
+    )

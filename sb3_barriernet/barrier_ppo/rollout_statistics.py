@@ -1,0 +1,49 @@
+"""What the filter did during one rollout, for the logger."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from gymnasium import spaces
+
+from sb3_barriernet.barrier_ppo.buffers import BarrierRolloutBuffer
+from sb3_barriernet.projection import Status
+from sb3_barriernet.rows import BARRIER_KEY
+
+
+@dataclass(frozen=True)
+class RolloutStatistics:
+    """Rates are shares of all steps of the rollout.
+
+    :param intervention_rate: steps whose action a row changed; a clip to the action box is none
+    :param box_clip_rate: steps whose nominal action left the action box
+    :param infeasible_rate: steps at which no action satisfied all rows
+    :param correction_norm: mean of ``|(u_safe - clip(u_nom)) / half_range|``
+    :param barrier_min: smallest restoring term of all rows that are not padding, in the rows' units
+    """
+
+    intervention_rate: float
+    box_clip_rate: float
+    infeasible_rate: float
+    correction_norm: float
+    barrier_min: float
+
+
+def summarise(buffer: BarrierRolloutBuffer, action_space: spaces.Box) -> RolloutStatistics:
+    """Statistics of a full buffer that no minibatch was drawn from yet."""
+    low, high = action_space.low, action_space.high
+    clipped = np.clip(buffer.actions, low, high)
+    correction = (buffer.safe_actions - clipped) * (2.0 / (high - low))
+    return RolloutStatistics(
+        intervention_rate=float(np.mean(buffer.status >= Status.ACTIVE)),
+        box_clip_rate=float(np.mean((clipped != buffer.actions).any(axis=-1))),
+        infeasible_rate=float(np.mean(buffer.status == Status.INFEASIBLE)),
+        correction_norm=float(np.linalg.norm(correction, axis=-1).mean()),
+        barrier_min=_smallest_restoring(buffer.observations[BARRIER_KEY]),
+    )
+
+
+def _smallest_restoring(rows: np.ndarray) -> float:
+    used = rows[..., :-2].any(axis=-1)
+    return float(np.min(rows[..., -1], where=used, initial=np.inf))

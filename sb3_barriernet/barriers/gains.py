@@ -1,0 +1,27 @@
+"""Checks of class-K gains."""
+
+from __future__ import annotations
+
+import math
+
+from sb3_barriernet.errors import GainError
+
+
+def check_gain(alpha: float, dt: float) -> float:
+    """Return ``alpha`` if sampling can honour it.
+
+    Between two samples the condition ``h' >= -alpha h`` is held with the ``h`` of the sample, so
+    ``h`` may shrink to ``(1 - alpha dt) h``: positive only while ``alpha * dt <= 1``.
+
+    :param alpha: linear class-K gain, 1/s
+    :param dt: sampling period, s
+    :raises GainError: unless ``0 < alpha <= 1 / dt``
+    """
+    if not (math.isfinite(alpha) and alpha > 0.0):
+        raise GainError(f"Found the gain alpha = {alpha}; expected a positive number of 1/s. Try alpha = 2.")
+    if alpha * dt > 1.0:
+        raise GainError(
+            f"Found alpha * dt = {alpha} * {dt} = {alpha * dt:.4g}; expected at most 1, else one sampling period "
+            f"may cross the boundary. Use alpha <= {1.0 / dt:.4g}, or sample faster."
+        )
+    return float(alpha)

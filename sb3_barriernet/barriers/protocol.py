@@ -1,0 +1,25 @@
+"""What the environment wrapper expects of a barrier."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+
+
+class Barrier(Protocol):
+    """A map from state to rows (layout: :mod:`sb3_barriernet.rows`), vectorised over leading dimensions."""
+
+    @property
+    def action_dim(self) -> int:
+        """``M``, the action dimension that the rows speak about."""
+
+    @property
+    def num_rows(self) -> int:
+        """``K``, the fixed number of rows, padding included."""
+
+    def rows(self, *state: Any) -> np.ndarray:
+        """Rows ``(..., K, M + 2)`` at a state."""
+
+    def start_values(self, *state: Any) -> np.ndarray:
+        """Values ``(..., H)`` that must all be ``>= 0`` at the start for the rows to keep the system safe."""

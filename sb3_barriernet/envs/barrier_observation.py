@@ -1,0 +1,119 @@
+"""The wrapper that publishes barrier rows in the observation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, SupportsFloat
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+
+from sb3_barriernet.barriers.protocol import Barrier
+from sb3_barriernet.errors import ConfigurationError, InvalidRowsError, RowShapeError, UnsafeStartError
+from sb3_barriernet.rows import BARRIER_KEY, RowsSpace, check_action_space
+
+OBSERVATION_KEY = "observation"
+"""Key of the task's own observation when it was not a dictionary already."""
+
+StateReader = Callable[[gym.Env], tuple[Any, ...]]
+
+
+class BarrierObservation(gym.Wrapper):
+    """Adds barrier rows to the observation, computed where the true state is.
+
+    Because the rows travel with the observation, ``predict``, ``evaluate_policy``, callbacks,
+    saved models and subprocess workers all filter actions alike, with no further argument.
+
+    A dictionary observation gains the key ``"barrier"``; any other becomes
+    ``{"observation": ..., "barrier": ...}``.
+
+    :param env: environment with a bounded ``Box`` action space of shape ``(M,)``
+    :param barrier: maps the state to rows of shape ``(K, M + 2)``
+    :param state: reads the arguments of ``barrier.rows`` from the *unwrapped* environment
+    :raises ActionSpaceError: if the actions cannot be filtered
+    :raises ConfigurationError: if a wrapper below would change the safe action
+    :raises RowShapeError: if barrier and actions disagree
+    """
+
+    def __init__(self, env: gym.Env, barrier: Barrier, state: StateReader):
+        super().__init__(env)
+        check_action_space(env.action_space)
+        _refuse_action_wrappers(env)
+        self.barrier = barrier
+        self.state = state
+        assert isinstance(env.action_space, spaces.Box)
+        if barrier.action_dim != env.action_space.shape[0]:
+            raise RowShapeError(
+                f"Found a barrier over {barrier.action_dim} actions and the action space {env.action_space}; "
+                "expected the same number. Build the barrier for this environment's actuators."
+            )
+        rows = RowsSpace(barrier.num_rows, env.action_space)
+        self.observation_space = _with_rows(env.observation_space, rows)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        observation, info = self.env.reset(seed=seed, options=options)
+        state = self.state(self.env.unwrapped)
+        _check_start(self.barrier.start_values(*state))
+        return self.join(observation, self._rows(state)), info
+
+    def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        rows = self._rows(self.state(self.env.unwrapped))
+        return self.join(observation, rows), reward, terminated, truncated, info
+
+    def join(self, observation: Any, rows: np.ndarray) -> dict[str, Any]:
+        """The dictionary observation made of the task's observation and its rows."""
+        if isinstance(observation, dict):
+            return {**observation, BARRIER_KEY: rows}
+        return {OBSERVATION_KEY: observation, BARRIER_KEY: rows}
+
+    def _rows(self, state: tuple[Any, ...]) -> np.ndarray:
+        rows = np.asarray(self.barrier.rows(*state), dtype=np.float64)
+        _check_rows(rows, self.observation_space[BARRIER_KEY].shape)  # type: ignore[index]
+        return rows
+
+
+def _with_rows(space: spaces.Space, rows: RowsSpace) -> spaces.Dict:
+    if not isinstance(space, spaces.Dict):
+        return spaces.Dict({OBSERVATION_KEY: space, BARRIER_KEY: rows})
+    if BARRIER_KEY in space.spaces:
+        raise ConfigurationError(
+            f"Found the observation key {BARRIER_KEY!r} already; the environment is wrapped twice. "
+            "Wrap it once, with a barrier that holds all rows."
+        )
+    return spaces.Dict({**space.spaces, BARRIER_KEY: rows})
+
+
+def _refuse_action_wrappers(env: gym.Env) -> None:
+    layer = env
+    while isinstance(layer, gym.Wrapper):
+        if isinstance(layer, gym.ActionWrapper):
+            raise ConfigurationError(
+                f"Found the action wrapper {type(layer).__name__} below the barrier; it would change the safe action "
+                "on its way to the system. Wrap the other way round, or state the barrier in the wrapped actions."
+            )
+        layer = layer.env
+
+
+def _check_rows(rows: np.ndarray, shape: tuple[int, ...]) -> None:
+    if rows.shape != shape:
+        raise RowShapeError(
+            f"The barrier returned rows of shape {rows.shape}; expected {shape}. Pad unused rows with "
+            "`padding_rows` so that every state has the same number."
+        )
+    if not np.isfinite(rows).all():
+        bad = np.flatnonzero(~np.isfinite(rows).all(axis=1)).tolist()
+        raise InvalidRowsError(
+            f"The barrier returned NaN or infinity in rows {bad}: {rows[bad[0]]}. Check the state it was given and "
+            "the barrier's gradient there (a distance has none at its own centre)."
+        )
+
+
+def _check_start(values: np.ndarray) -> None:
+    if not np.min(values) >= 0.0:
+        worst = int(np.argmin(values))
+        raise UnsafeStartError(
+            f"The episode starts outside the safe set: barrier value {worst} is {values[worst]:.6g}, expected >= 0. "
+            "A barrier keeps a safe set, it does not enter one: let `reset` sample starts with all values >= 0."
+        )

@@ -1,0 +1,131 @@
+"""Plays whole episodes on many environments at once and writes down what happened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from stable_baselines3.common.vec_env import VecEnv
+
+from sb3_barriernet.evaluation.agents import Predictor, last_projection
+from sb3_barriernet.projection import Status
+
+
+@dataclass
+class EpisodeRecords:
+    """One entry an episode, each array ``(num_episodes,)``.
+
+    :param returns: undiscounted return of the task: Monitor's if the environment has one, so that reward
+        wrappers do not distort it
+    :param lengths: steps
+    :param successes: ``info["is_success"]`` of the last step
+    :param violation_steps: steps with ``info["violation"]``, judged by the environment's geometry
+    :param min_clearance: smallest ``info["clearance"]``, in the environment's unit; ``inf`` if it reports none
+    :param intervention_steps: steps whose action a row changed
+    :param infeasible_steps: steps at which no action satisfied all rows
+    :param correction_sum: sum over steps of ``|(u_safe - clip(u_nom)) / half_range|``
+    """
+
+    returns: np.ndarray
+    lengths: np.ndarray
+    successes: np.ndarray
+    violation_steps: np.ndarray
+    min_clearance: np.ndarray
+    intervention_steps: np.ndarray
+    infeasible_steps: np.ndarray
+    correction_sum: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.returns)
+
+
+def run_episodes(
+    predictor: Predictor,
+    env: VecEnv,
+    num_episodes: int,
+    *,
+    deterministic: bool = True,
+    on_episode: Callable[[int], Any] | None = None,
+) -> EpisodeRecords:
+    """Play at least ``num_episodes`` episodes, the same number in every environment.
+
+    Equal shares matter: taking the first episodes to finish would favour the short ones.
+
+    :param predictor: acts on batches of observations
+    :param env: vectorised environment
+    :param num_episodes: rounded up to a multiple of ``env.num_envs``
+    :param on_episode: called with the number of finished episodes, for a progress bar
+    """
+    share = -(-num_episodes // env.num_envs)
+    running = _Running(env.num_envs)
+    finished: list[list[dict[str, float]]] = [[] for _ in range(env.num_envs)]
+    observation = env.reset()
+    while any(len(episodes) < share for episodes in finished):
+        action, _ = predictor.predict(observation, deterministic=deterministic)
+        observation, rewards, dones, infos = env.step(action)
+        running.add(rewards, infos, *_outcome(predictor, env.action_space))
+        for i in np.flatnonzero(dones):
+            if len(finished[i]) < share:
+                finished[i].append(running.take(i, infos[i]))
+                if on_episode is not None:
+                    on_episode(sum(map(len, finished)))
+            else:
+                running.take(i, infos[i])
+    episodes = [episode for of_env in finished for episode in of_env]
+    return EpisodeRecords(**{f.name: np.array([e[f.name] for e in episodes]) for f in fields(EpisodeRecords)})
+
+
+class _Running:
+    """Sums of the episodes in progress."""
+
+    def __init__(self, num_envs: int):
+        self.sums = {
+            name: np.zeros(num_envs)
+            for name in (
+                "returns",
+                "lengths",
+                "violation_steps",
+                "intervention_steps",
+                "infeasible_steps",
+                "correction_sum",
+            )
+        }
+        self.min_clearance = np.full(num_envs, np.inf)
+
+    def add(
+        self, rewards: np.ndarray, infos: list[dict[str, Any]], status: np.ndarray, correction: np.ndarray
+    ) -> None:
+        self.sums["returns"] += rewards
+        self.sums["lengths"] += 1
+        self.sums["violation_steps"] += [bool(info.get("violation", False)) for info in infos]
+        self.sums["intervention_steps"] += status >= Status.ACTIVE
+        self.sums["infeasible_steps"] += status == Status.INFEASIBLE
+        self.sums["correction_sum"] += correction
+        np.minimum(self.min_clearance, [info.get("clearance", np.inf) for info in infos], out=self.min_clearance)
+
+    def take(self, i: int, info: dict[str, Any]) -> dict[str, float]:
+        """Hand out the episode of environment ``i`` and start its next one."""
+        record = {name: float(values[i]) for name, values in self.sums.items()}
+        record["min_clearance"] = float(self.min_clearance[i])
+        record["successes"] = bool(info.get("is_success", False))
+        if "episode" in info:
+            record["returns"] = float(info["episode"]["r"])
+        for values in self.sums.values():
+            values[i] = 0.0
+        self.min_clearance[i] = np.inf
+        return record
+
+
+def _outcome(predictor: Predictor, action_space: spaces.Space) -> tuple[np.ndarray, np.ndarray]:
+    """Status and normalised correction of each action just taken."""
+    assert isinstance(action_space, spaces.Box)
+    last = last_projection(predictor)
+    if last is None:
+        return np.zeros(1, dtype=np.uint8), np.zeros(1)
+    nominal, projection = last
+    correction = projection.action.cpu().numpy() - np.clip(nominal, action_space.low, action_space.high)
+    half_range = (action_space.high - action_space.low) / 2.0
+    return projection.status.cpu().numpy(), np.linalg.norm(correction / half_range, axis=-1)

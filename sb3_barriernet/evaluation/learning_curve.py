@@ -1,0 +1,55 @@
+"""From the training episodes that Monitor wrote to curves over environment steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+WINDOW = 200
+"""Episodes in the moving average of a learning curve."""
+
+
+@dataclass(frozen=True)
+class LearningCurve:
+    """One entry per finished training episode, moving averages over the last :data:`WINDOW` episodes.
+
+    :param steps: environment steps of all episodes that had ended, ``(E,)``
+    :param success: share of episodes that succeeded
+    :param safe_success: share that succeeded without a violating step
+    :param returns: mean return
+    :param violations: violating steps so far, not averaged
+    """
+
+    steps: np.ndarray
+    success: np.ndarray
+    safe_success: np.ndarray
+    returns: np.ndarray
+    violations: np.ndarray
+
+    def steps_to(self, level: float) -> int | None:
+        """Steps until ``safe_success`` first reaches ``level`` over a full window; None if it never does."""
+        reached = np.flatnonzero(self.safe_success[WINDOW - 1 :] >= level)
+        return int(self.steps[WINDOW - 1 + reached[0]]) if len(reached) else None
+
+
+def learning_curve(episodes: pd.DataFrame) -> LearningCurve:
+    """Learning curve of SB3's ``load_results``, whose Monitor logged ``is_success`` and ``violation_steps``."""
+    success = episodes["is_success"].to_numpy(dtype=float)
+    violation_steps = episodes["violation_steps"].to_numpy(dtype=float)
+    return LearningCurve(
+        steps=np.cumsum(episodes["l"].to_numpy()),
+        success=_moving_average(success),
+        safe_success=_moving_average(success * (violation_steps == 0)),
+        returns=_moving_average(episodes["r"].to_numpy(dtype=float)),
+        violations=np.cumsum(violation_steps),
+    )
+
+
+def _moving_average(values: np.ndarray) -> np.ndarray:
+    """Mean of the last ``WINDOW`` values, of fewer at the beginning."""
+    total = np.concatenate([[0.0], np.cumsum(values)])
+    end = np.arange(1, len(values) + 1)
+    start = np.maximum(end - WINDOW, 0)
+    return (total[end] - total[start]) / (end - start)

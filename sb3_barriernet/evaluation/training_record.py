@@ -1,0 +1,69 @@
+"""Counts what happens to safety during training, for any SB3 algorithm."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from stable_baselines3.common.callbacks import BaseCallback
+
+from sb3_barriernet.projection import Status
+
+
+@dataclass
+class TrainingRecord:
+    """Totals over all training steps so far.
+
+    :param steps: environment steps
+    :param violations: steps with ``info["violation"]``
+    :param interventions: steps whose action a barrier row changed
+    :param infeasible: steps at which no action satisfied all rows
+    :param wall_s: seconds spent in ``learn``, evaluation callbacks included
+    """
+
+    steps: int = 0
+    violations: int = 0
+    interventions: int = 0
+    infeasible: int = 0
+    wall_s: float = 0.0
+
+
+class TrainingRecorder(BaseCallback):
+    """Keeps a :class:`TrainingRecord` as ``model.training_record``, so it is saved and resumed with the model.
+
+    In the Zoo's YAML: ``callback: sb3_barriernet.evaluation.TrainingRecorder``.
+    """
+
+    def _on_training_start(self) -> None:
+        self.record = TrainingRecord(**getattr(self.model, "training_record", {}))
+        self.wall_before = self.record.wall_s
+        self.started = time.perf_counter()
+
+    def _on_step(self) -> bool:
+        infos = self.locals["infos"]
+        self.record.steps += len(infos)
+        self.record.violations += sum(bool(info.get("violation", False)) for info in infos)
+        projection = self.locals.get("projection")
+        if projection is not None:
+            status = projection.status.cpu().numpy()
+            self.record.interventions += int(np.count_nonzero(status >= Status.ACTIVE))
+            self.record.infeasible += int(np.count_nonzero(status == Status.INFEASIBLE))
+        return True
+
+    def _on_rollout_end(self) -> None:
+        self._store()
+        self.logger.record("safety/train_violations", self.record.violations)
+
+    def _on_training_end(self) -> None:
+        self._store()
+
+    def _store(self) -> None:
+        self.record.wall_s = self.wall_before + time.perf_counter() - self.started
+        self.model.training_record = asdict(self.record)  # type: ignore[attr-defined]
+
+
+def training_record(model: Any) -> TrainingRecord:
+    """The record kept with a model; empty if it was trained without a :class:`TrainingRecorder`."""
+    return TrainingRecord(**getattr(model, "training_record", {}))

@@ -1,0 +1,1 @@
+"""Backends of the projection, by name."""

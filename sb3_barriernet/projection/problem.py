@@ -1,0 +1,101 @@
+"""A batch of projection problems whose shapes and types have been checked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sb3_barriernet.errors import ConfigurationError, RowShapeError
+
+Vector = Tensor | np.ndarray | Sequence[float]
+
+_FLOATS = (torch.float32, torch.float64)
+
+
+class Problem(NamedTuple):
+    """``min 1/2 (u' - u)' W (u' - u)`` over ``u'`` subject to ``A u' + c >= 0`` and ``low <= u' <= high``.
+
+    All tensors are on one device. ``u`` is float32 or float64, everything else float64.
+    """
+
+    u: Tensor
+    """(B, M) nominal actions"""
+    A: Tensor
+    """(B, K, M)"""
+    c: Tensor
+    """(B, K)"""
+    low: Tensor
+    """(M,) or (B, M)"""
+    high: Tensor
+    """like ``low``"""
+    weight: Tensor | None
+    """None for the identity, (M,) a diagonal, (M, M) or (B, M, M) symmetric positive definite"""
+    backup: Tensor | None
+    """None for 0 clipped into the box, (M,) or (B, M)"""
+
+
+def make_problem(
+    u_nom: Tensor,
+    A: Tensor,
+    c: Tensor,
+    low: Vector,
+    high: Vector,
+    weight: Vector | None,
+    backup: Vector | None,
+) -> Problem:
+    """Check shapes and bring everything but ``u_nom`` to float64 on its device.
+
+    :raises RowShapeError: if ``A`` or ``c`` do not fit ``u_nom``
+    :raises ConfigurationError: if anything else does not fit
+    """
+    shape = A.shape
+    if len(shape) != 3 or u_nom.shape != (shape[0], shape[2]) or c.shape != shape[:2]:
+        _refuse_shapes(u_nom, A, c)
+    if u_nom.dtype is not torch.float64 and u_nom.dtype is not torch.float32:
+        raise ConfigurationError(
+            f"Found nominal actions of dtype {u_nom.dtype}; expected float32 or float64. "
+            "Convert them with `u_nom.float()`."
+        )
+    batch, _, dim = shape
+    vector = ((dim,), (batch, dim))
+    low = _bring("low", low, u_nom, vector)
+    high = _bring("high", high, u_nom, vector)
+    if low.shape != high.shape:
+        low, high = low.expand(batch, dim), high.expand(batch, dim)
+    if weight is not None:
+        weight = _bring("weight", weight, u_nom, ((dim,), (dim, dim), (batch, dim, dim)))
+    if backup is not None:
+        backup = _bring("backup", backup, u_nom, vector)
+    return Problem(u_nom, _double(A, u_nom), _double(c, u_nom), low, high, weight, backup)
+
+
+def _double(tensor: Tensor, like: Tensor) -> Tensor:
+    if tensor.dtype is torch.float64 and tensor.device == like.device:
+        return tensor
+    return tensor.to(like.device, torch.float64)
+
+
+def _bring(name: str, value: Vector, like: Tensor, shapes: tuple[tuple[int, ...], ...]) -> Tensor:
+    tensor = value if isinstance(value, Tensor) else torch.as_tensor(np.asarray(value, dtype=np.float64))
+    if tensor.shape not in shapes:
+        expected = " or ".join(str(shape) for shape in shapes)
+        raise ConfigurationError(
+            f"Found `{name}` of shape {tuple(tensor.shape)}; expected {expected} for nominal actions of shape "
+            f"{tuple(like.shape)}. A diagonal weight for each sample is `torch.diag_embed(weights)`."
+            if name == "weight"
+            else f"Found `{name}` of shape {tuple(tensor.shape)}; expected {expected} for nominal actions of "
+            f"shape {tuple(like.shape)}. Use `infinity` for an action without a bound."
+        )
+    return _double(tensor, like)
+
+
+def _refuse_shapes(u_nom: Tensor, A: Tensor, c: Tensor) -> None:
+    raise RowShapeError(
+        f"Found nominal actions of shape {tuple(u_nom.shape)}, `A` of shape {tuple(A.shape)} and `c` of shape "
+        f"{tuple(c.shape)}; expected (B, M), (B, K, M) and (B, K). For a single sample add a leading "
+        "dimension with `[None]`."
+    )

@@ -1,0 +1,59 @@
+"""Backends by name. CONTRIBUTING has the recipe to add one."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Protocol
+
+from torch import Tensor
+
+from sb3_barriernet.errors import BackendError
+from sb3_barriernet.projection.problem import Problem
+from sb3_barriernet.projection.result import Projection
+
+DEFAULT = "active_set"
+
+
+class Backend(Protocol):
+    """Solves a checked batch of problems."""
+
+    def __call__(self, problem: Problem) -> Projection:
+        """Project ``problem.u`` and attach whatever gradient the backend offers."""
+
+
+def _lazily(module: str) -> Callable[[Problem], Projection]:
+    """A backend that imports its module, and thereby its dependencies, on first use."""
+
+    def load_and_solve(problem: Problem) -> Projection:
+        backend = importlib.import_module(f"sb3_barriernet.projection.backends.{module}").solve
+        return backend(problem)
+
+    return load_and_solve
+
+
+_BACKENDS: dict[str, Backend] = {
+    "active_set": _lazily("active_set"),
+    "torch": _lazily("unrolled"),
+    "cvxpylayers": _lazily("cvxpylayers"),
+}
+
+
+def register_backend(name: str, backend: Backend) -> None:
+    """Make ``backend`` available to :func:`project` under ``name``, replacing an earlier one."""
+    _BACKENDS[name] = backend
+
+
+def get_backend(name: str) -> Backend:
+    """The backend called ``name``.
+
+    :raises BackendError: if there is none
+    """
+    try:
+        return _BACKENDS[name]
+    except KeyError:
+        known = ", ".join(repr(known) for known in sorted(_BACKENDS))
+        raise BackendError(
+            f"Found the projection backend {name!r}; expected one of {known}. Add your own with "
+            "`register_backend(name, backend)`."
+        ) from None

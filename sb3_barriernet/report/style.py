@@ -1,0 +1,40 @@
+"""One look for all figures, readable in print and by the colour-blind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+
+# Okabe & Ito (2008), distinguishable under all common colour-vision deficiencies, and in grey.
+COLORS = {"barrierppo": "#0072B2", "ppo": "#D55E00", "ppo+filter": "#009E73"}
+LINES = {"barrierppo": "-", "ppo": "--", "ppo+filter": ":"}
+LABELS = {"barrierppo": "BarrierPPO", "ppo": "PPO", "ppo+filter": "PPO + filter"}
+
+RC = {
+    "figure.dpi": 130,
+    "figure.constrained_layout.use": True,
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "legend.frameon": False,
+    "lines.linewidth": 1.8,
+}
+
+
+@contextmanager
+def figure(columns: int, *, width: float = 4.2, height: float = 3.2) -> Iterator[tuple[plt.Figure, list[plt.Axes]]]:
+    """A row of axes in the common look, closed afterwards whatever happens; inches."""
+    with mpl.rc_context(RC):
+        fig, axes = plt.subplots(1, columns, figsize=(columns * width, height), squeeze=False)
+        try:
+            yield fig, list(axes[0])
+        finally:
+            plt.close(fig)

@@ -1,0 +1,164 @@
+"""Methods x seeds on one environment: train each, evaluate each on the same episodes, collect the numbers."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from stable_baselines3.common.base_class import BaseAlgorithm
+
+from sb3_barriernet.evaluation import WithoutFilter, evaluate
+from sb3_barriernet.evaluation.agents import Predictor
+from sb3_barriernet.evaluation.learning_curve import learning_curve
+from sb3_barriernet.evaluation.training_record import training_record
+from sb3_barriernet.safety_filter import SafetyFilter
+from sb3_barriernet.zoo.runs import ZooRun
+
+EVALUATION_ENVS = 100
+"""Environments that an evaluation plays at once."""
+
+EVALUATION_SEED = 1_000_000
+"""Every method is evaluated on the same episodes, which no training seed plays."""
+
+HIDDEN_ROWS = {"barrierppo": {"observe_rows": "False"}, "ppo": {"policy_kwargs": "dict(observe_rows=False)"}}
+"""What hides the rows from a network."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to act: an algorithm of the Zoo and what stands between it and the environment.
+
+    :param algo: trained by the Zoo under this name
+    :param act: wraps the trained model into what acts
+    """
+
+    algo: str
+    act: Callable[[BaseAlgorithm], Predictor]
+
+
+METHODS: dict[str, Method] = {
+    "barrierppo": Method("barrierppo", lambda model: model),
+    "ppo": Method("ppo", lambda model: model),
+    "ppo+filter": Method("ppo", SafetyFilter),
+}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is compared, and where it is written.
+
+    :param env_id: environment id
+    :param methods: keys of :data:`METHODS`
+    :param seeds: training seeds
+    :param timesteps: training steps of every method; None takes those of the YAML
+    :param eval_episodes: evaluation episodes of every run
+    :param folder: everything is written below it
+    :param hide_rows: whether the rows are hidden from every network
+    """
+
+    env_id: str
+    methods: tuple[str, ...]
+    seeds: tuple[int, ...]
+    timesteps: int | None
+    eval_episodes: int
+    folder: Path
+    hide_rows: bool = False
+
+    def zoo_run(self, method: str, seed: int) -> ZooRun:
+        """The training run behind a method; two methods may share one."""
+        algo = METHODS[method].algo
+        overrides = HIDDEN_ROWS[algo] if self.hide_rows else {}
+        folder = self.folder / "runs" / f"seed_{seed}"
+        return ZooRun(algo, self.env_id, seed, folder, self.timesteps, overrides)
+
+    def zoo_runs(self) -> list[ZooRun]:
+        """Every training run once, seeds outermost."""
+        runs = {(METHODS[m].algo, seed): self.zoo_run(m, seed) for seed in self.seeds for m in self.methods}
+        return list(runs.values())
+
+    def train(self, *, workers: int = 1, progress: bool = True) -> Iterator[ZooRun]:
+        """Train what is not finished yet, and yield each run when it is."""
+        with ThreadPoolExecutor(workers) as pool:
+            show = progress and workers == 1
+            futures = {pool.submit(run.train, progress=show): run for run in self.zoo_runs()}
+            for future in as_completed(futures):
+                future.result()
+                yield futures[future]
+
+    def evaluate(self, method: str, seed: int, on_episode: Callable[[int], Any] | None = None) -> dict[str, Any]:
+        """Metrics of one run; read back if they were computed before."""
+        cache = self.folder / "evaluations" / f"{method}-seed_{seed}-episodes_{self.eval_episodes}.json"
+        if cache.exists():
+            return json.loads(cache.read_text())
+        metrics = self._evaluate(method, seed, on_episode)
+        write_json(cache, metrics)
+        return metrics
+
+    def _evaluate(self, method: str, seed: int, on_episode: Callable[[int], Any] | None) -> dict[str, Any]:
+        run = self.zoo_run(method, seed)
+        model = run.load()
+        agent = METHODS[method].act(model)
+        env = run.make_env(EVALUATION_ENVS, EVALUATION_SEED)
+        metrics = evaluate(agent, env, self.eval_episodes, on_episode=on_episode)
+        env = run.make_env(EVALUATION_ENVS, EVALUATION_SEED)
+        unfiltered = evaluate(WithoutFilter(model), env, self.eval_episodes)
+        record = training_record(model)
+        return {
+            "method": method,
+            "seed": seed,
+            "timesteps": record.steps,
+            "train_violations": record.violations,
+            "train_infeasible": record.infeasible,
+            "train_intervention_rate": record.interventions / max(record.steps, 1),
+            **metrics,
+            "unfiltered_violation_free_success_rate": unfiltered["violation_free_success_rate"],
+            "train_wall_s": record.wall_s,
+            "steps_to_95": learning_curve(run.episodes()).steps_to(0.95),
+            "predict_ms": _predict_ms(agent, run),
+        }
+
+
+def collect(comparison: Comparison, runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """The content of ``results.json``."""
+    packages = ("sb3-barriernet", "stable-baselines3", "rl_zoo3", "gymnasium", "torch", "numpy", "numba")
+    return {
+        "env": comparison.env_id,
+        "hide_rows": comparison.hide_rows,
+        "eval_episodes": comparison.eval_episodes,
+        "eval_seed": EVALUATION_SEED,
+        "runs": runs,
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}",
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
+        "command": " ".join(["python", *sys.argv]),
+    }
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write a whole file or none: a kill never leaves half of one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(content, indent=2) + "\n")
+    partial.replace(path)
+
+
+def _predict_ms(agent: Predictor, run: ZooRun, calls: int = 300) -> float:
+    """Median time of ``predict`` on a batch of one, ms."""
+    env = run.make_env(1, EVALUATION_SEED)
+    observation = env.reset()
+    times = []
+    for _ in range(calls):
+        start = time.perf_counter()
+        action, _ = agent.predict(observation, deterministic=True)
+        times.append(time.perf_counter() - start)
+        observation, *_ = env.step(action)
+    return 1e3 * statistics.median(times)

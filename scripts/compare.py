@@ -1,0 +1,119 @@
+"""Compare BarrierPPO, PPO and PPO + filter on one environment: same steps, same seeds, same episodes.
+
+    python scripts/compare.py --env PursuitEvasion-v0 --methods barrierppo ppo ppo+filter \
+        --seeds 0 1 --timesteps 400000 --eval-episodes 1000 --out results/pursuit
+
+Writes ``results.json`` and ``report.md`` with figures. What is finished is not repeated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from sb3_barriernet.errors import ConfigurationError
+from sb3_barriernet.evaluation.learning_curve import LearningCurve, learning_curve
+from sb3_barriernet.report import write_report
+from sb3_barriernet.report.table import comparison_table
+from sb3_barriernet.report.trajectories import Trajectory, find_game, record
+from sb3_barriernet.zoo.comparison import EVALUATION_SEED, METHODS, Comparison, collect, write_json
+
+
+def parse_arguments() -> tuple[Comparison, int]:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--env", required=True, help="environment id")
+    parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--timesteps", type=int, help="training steps of every method (default: those of the YAML)")
+    parser.add_argument("--eval-episodes", type=int, default=1000)
+    parser.add_argument("--hide-rows", action="store_true", help="hide the barrier rows from every network")
+    parser.add_argument("--workers", type=int, default=1, help="trainings at a time; wall clocks compare best with 1")
+    parser.add_argument("--out", type=Path, required=True, help="output folder")
+    args = parser.parse_args()
+    comparison = Comparison(
+        env_id=args.env,
+        methods=tuple(args.methods),
+        seeds=tuple(args.seeds),
+        timesteps=args.timesteps,
+        eval_episodes=args.eval_episodes,
+        folder=args.out,
+        hide_rows=args.hide_rows,
+    )
+    return comparison, args.workers
+
+
+def claim_folder(comparison: Comparison) -> None:
+    """Refuse a folder whose finished runs were trained under other settings."""
+    wanted = {"env_id": comparison.env_id, "timesteps": comparison.timesteps, "hide_rows": comparison.hide_rows}
+    claim = comparison.folder / "comparison.json"
+    if not claim.exists():
+        write_json(claim, wanted)
+        return
+    found = json.loads(claim.read_text())
+    if found != wanted:
+        raise ConfigurationError(
+            f"Found another comparison in {comparison.folder}: {found}; this one is {wanted}. "
+            "Choose another --out, or remove that folder."
+        )
+
+
+def train_all(comparison: Comparison, workers: int) -> None:
+    runs = comparison.zoo_runs()
+    for run in tqdm(comparison.train(workers=workers), total=len(runs), desc="training", unit="run"):
+        tqdm.write(f"trained {run.algo} on {run.env_id}, seed {run.seed}")
+
+
+def evaluate_all(comparison: Comparison) -> list[dict[str, Any]]:
+    pairs = [(method, seed) for method in comparison.methods for seed in comparison.seeds]
+    results = []
+    for method, seed in pairs:
+        with tqdm(total=comparison.eval_episodes, desc=f"evaluating {method}, seed {seed}", unit="ep") as bar:
+            results.append(comparison.evaluate(method, seed, lambda done, bar=bar: bar.update(done - bar.n)))
+            bar.update(bar.total - bar.n)
+    return results
+
+
+def learning_curves(comparison: Comparison) -> dict[str, list[LearningCurve]]:
+    """Curves of every algorithm that was trained; methods that share a training share its curve."""
+    curves: dict[str, list[LearningCurve]] = {}
+    for run in comparison.zoo_runs():
+        curves.setdefault(run.algo, []).append(learning_curve(run.episodes()))
+    return curves
+
+
+def trajectories(comparison: Comparison, attempts: int = 8) -> dict[str, Trajectory]:
+    """One episode under every method: of the first few, the one in which the last method is corrected most."""
+    seeds = range(EVALUATION_SEED, EVALUATION_SEED + attempts)
+    played = {method: [play(comparison, method, seed) for seed in seeds] for method in comparison.methods}
+    if any(trajectory is None for of_method in played.values() for trajectory in of_method):
+        return {}
+    filtered = next((m for m in ("ppo+filter", "barrierppo") if m in played), comparison.methods[0])
+    chosen = max(range(attempts), key=lambda i: played[filtered][i].corrected.sum())
+    return {method: of_method[chosen] for method, of_method in played.items()}
+
+
+def play(comparison: Comparison, method: str, seed: int) -> Trajectory | None:
+    """One episode of the first training seed's agent; None if the environment has no drawing."""
+    run = comparison.zoo_run(method, comparison.seeds[0])
+    frames = "rgb_array" if method == "barrierppo" else None
+    env = run.make_env(1, seed, render_mode=frames)
+    return record(METHODS[method].act(run.load()), env) if find_game(env) else None
+
+
+def main() -> None:
+    comparison, workers = parse_arguments()
+    claim_folder(comparison)
+    train_all(comparison, workers)
+    results = collect(comparison, evaluate_all(comparison))
+    write_json(comparison.folder / "results.json", results)
+    report = write_report(comparison.folder, results, learning_curves(comparison), trajectories(comparison))
+    print(comparison_table(results["runs"]))
+    print(f"Report: {report}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,374 @@
+"""What BarrierPPO promises: what is stored, what is trained, what reaches the environment, what is saved."""
+
+import warnings
+
+import numpy as np
+import pytest
+import torch as th
+from gymnasium import spaces
+from stable_baselines3.common.callbacks import BaseCallback, EvalCallback
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.logger import configure
+from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecNormalize
+
+import sb3_barriernet.projection.row_filter as row_filter_module
+from sb3_barriernet import BarrierPPO, Status
+from sb3_barriernet.errors import (
+    ActionSpaceError,
+    ConfigurationError,
+    InvalidRowsError,
+    MissingRowsError,
+    NormalizedRowsError,
+    UnsafeActionWarning,
+)
+from tests.toys import DriftingPoint, limited_point
+
+LIMIT = 0.2
+SETTINGS = dict(n_steps=32, batch_size=32, n_epochs=2, seed=0, device="cpu")
+
+
+def make_model(limit: float = LIMIT, n_envs: int = 2, **kwargs) -> BarrierPPO:
+    return BarrierPPO("MlpPolicy", make_vec_env(lambda: limited_point(limit), n_envs, seed=0), **SETTINGS | kwargs)
+
+
+class KeepRollout(BaseCallback):
+    """Copies of what the last rollout stored, before the update reshapes it."""
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_end(self) -> None:
+        buffer = self.model.rollout_buffer
+        self.nominal, self.safe = buffer.actions.copy(), buffer.safe_actions.copy()
+        self.status, self.log_probs = buffer.status.copy(), buffer.log_probs.copy()
+        self.observations = {key: value.copy() for key, value in buffer.observations.items()}
+
+
+def rollout(model: BarrierPPO) -> KeepRollout:
+    """One rollout and one update."""
+    kept = KeepRollout()
+    model.learn(model.n_steps * model.n_envs, callback=kept)
+    return kept
+
+
+def test_the_environment_receives_safe_actions_and_the_buffer_keeps_both():
+    model = make_model()
+    kept = rollout(model)
+    received = np.stack([env.unwrapped.received for env in model.env.envs], axis=1)
+    np.testing.assert_array_equal(received, kept.safe)
+    assert (kept.safe[..., 0] <= LIMIT + 1e-7).all()
+    assert (kept.nominal[..., 0] > LIMIT).mean() > 0.2
+    assert (np.abs(kept.nominal) > 1.0).any(), "u_nom must be stored unclipped"
+    np.testing.assert_array_equal(kept.status == Status.ACTIVE, kept.nominal[..., 0] > LIMIT)
+
+
+def test_log_probability_is_that_of_the_nominal_action_and_per_sample():
+    model = make_model(action_std=[0.5, 0.25])
+    reference = make_model(action_std=[0.5, 0.25])
+    kept = rollout(model)
+    for step in (0, 17):
+        obs = {key: th.as_tensor(value[step]) for key, value in kept.observations.items()}
+        nominal = th.as_tensor(kept.nominal[step])
+        with th.no_grad():
+            mean = reference.policy.get_distribution(obs).distribution.mean
+            _, log_prob, entropy = reference.policy.evaluate_actions(obs, nominal)
+        expected = th.distributions.Normal(mean, th.tensor([0.5, 0.25])).log_prob(nominal).sum(dim=1)
+        assert log_prob.shape == entropy.shape == (2,)
+        th.testing.assert_close(log_prob, expected)
+        np.testing.assert_allclose(kept.log_probs[step], expected.numpy(), rtol=1e-6, atol=1e-6)
+
+
+def test_the_gradient_reaches_every_actor_parameter_with_stored_actions_only():
+    model = make_model()
+    kept = rollout(model)
+    obs = {key: th.as_tensor(value.reshape(-1, *value.shape[2:])) for key, value in kept.observations.items()}
+    nominal = th.as_tensor(kept.nominal.reshape(-1, 2))
+    actor = [p for n, p in model.policy.named_parameters() if "policy_net" in n or "action_net" in n]
+
+    _, log_prob, _ = model.policy.evaluate_actions(obs, nominal)
+    gradients = th.autograd.grad((log_prob * th.linspace(-1, 1, len(log_prob))).sum(), actor)
+    assert all((gradient != 0).any() for gradient in gradients)
+
+
+def test_the_gradient_vanishes_when_the_action_is_resampled():
+    """The old bug: with ``u = mu + sigma eps`` made anew from the current mean the likelihood no longer holds mu."""
+    model = make_model()
+    obs = model.policy.obs_to_tensor(model.env.reset())[0]
+    actor = [p for n, p in model.policy.named_parameters() if "policy_net" in n or "action_net" in n]
+    resampled = model.policy.get_distribution(obs).distribution.rsample()
+    _, log_prob, _ = model.policy.evaluate_actions(obs, resampled)
+    gradients = th.autograd.grad(log_prob.sum(), actor)
+    assert all(gradient.abs().max() < 1e-5 for gradient in gradients)
+
+
+def test_std_is_a_buffer_in_the_checkpoint_and_training_leaves_it_alone(tmp_path):
+    model = make_model(action_std=[0.5, 0.25])
+    before = model.policy.log_std.clone()
+    rollout(model)
+    assert th.equal(model.policy.log_std, before)
+    assert "log_std" in dict(model.policy.named_buffers())
+    assert "log_std" not in dict(model.policy.named_parameters())
+    optimised = {id(p) for group in model.policy.optimizer.param_groups for p in group["params"]}
+    assert optimised == {id(p) for p in model.policy.parameters()}
+    model.save(tmp_path / "model")
+    loaded = BarrierPPO.load(tmp_path / "model")
+    np.testing.assert_allclose(loaded.policy.action_std.numpy(), [0.5, 0.25], rtol=1e-6)
+
+
+def test_loading_with_another_std_replaces_the_saved_one(tmp_path):
+    make_model(action_std=0.5).save(tmp_path / "model")
+    loaded = BarrierPPO.load(tmp_path / "model", action_std=0.1)
+    np.testing.assert_allclose(loaded.policy.action_std.numpy(), [0.1, 0.1], rtol=1e-6)
+
+
+def test_default_std_is_half_of_each_half_range():
+    np.testing.assert_allclose(make_model().policy.action_std.numpy(), [0.5, 0.5], rtol=1e-6)
+
+
+def test_the_update_solves_no_projection(monkeypatch):
+    model = make_model()
+    calls = []
+    original = row_filter_module.project
+
+    def counting(*args, **kwargs):
+        calls.append(1)
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(row_filter_module, "project", counting)
+    rollout(model)
+    assert len(calls) == model.n_steps
+    model.train()
+    assert len(calls) == model.n_steps
+
+
+def test_every_door_gives_the_same_safe_action(tmp_path):
+    model = make_model()
+    rollout(model)
+    env = make_vec_env(lambda: limited_point(LIMIT), 3, seed=5)
+    observation = env.reset()
+    expected, _ = model.predict(observation, deterministic=True)
+    assert (expected[:, 0] <= LIMIT + 1e-7).all()
+    model.save(tmp_path / "model")
+    loaded = BarrierPPO.load(tmp_path / "model", env=make_vec_env(lambda: limited_point(LIMIT), 2))
+    np.testing.assert_array_equal(loaded.predict(observation, deterministic=True)[0], expected)
+    model.policy.save(str(tmp_path / "policy"))
+    policy = type(model.policy).load(str(tmp_path / "policy"))
+    np.testing.assert_array_equal(policy.predict(observation, deterministic=True)[0], expected)
+    single = {key: value[1] for key, value in observation.items()}
+    np.testing.assert_allclose(model.predict(single, deterministic=True)[0], expected[1], atol=1e-6)
+    fresh = make_model()
+    fresh.set_parameters(model.get_parameters())
+    np.testing.assert_array_equal(fresh.predict(observation, deterministic=True)[0], expected)
+
+
+def _spied(model: BarrierPPO, env: DummyVecEnv) -> float:
+    evaluate_policy(model, env, n_eval_episodes=2, deterministic=False, warn=False)
+    return max(np.max(np.stack(e.unwrapped.received)[:, 0]) for e in env.envs)
+
+
+def test_evaluate_policy_and_eval_callback_act_safely(tmp_path):
+    model = make_model()
+    assert _spied(model, make_vec_env(lambda: limited_point(LIMIT), 1, seed=1)) <= LIMIT + 1e-7
+    eval_env = make_vec_env(lambda: limited_point(LIMIT), 1, seed=2)
+    callback = EvalCallback(eval_env, eval_freq=16, n_eval_episodes=1, deterministic=False, verbose=0)
+    model.learn(64, callback=callback)
+    assert max(np.stack(eval_env.envs[0].unwrapped.received)[:, 0]) <= LIMIT + 1e-7
+
+
+def _tight_point():
+    return limited_point(LIMIT)
+
+
+@pytest.mark.parametrize("start_method", ["spawn"])
+def test_subprocess_workers_act_like_the_dummy_env(start_method):
+    kwargs = dict(n_envs=2, seed=0)
+    dummy = make_vec_env(_tight_point, **kwargs)
+    workers = make_vec_env(
+        _tight_point, vec_env_cls=SubprocVecEnv, vec_env_kwargs=dict(start_method=start_method), **kwargs
+    )
+    one = BarrierPPO("MlpPolicy", dummy, **SETTINGS).learn(64)
+    two = BarrierPPO("MlpPolicy", workers, **SETTINGS).learn(64)
+    workers.close()
+    for first, second in zip(one.policy.parameters(), two.policy.parameters(), strict=True):
+        assert th.equal(first, second)
+
+
+def test_vec_normalize_over_rows_is_refused_and_beside_them_works():
+    env = make_vec_env(_tight_point, 2, seed=0)
+    with pytest.raises(NormalizedRowsError, match=r"norm_obs_keys=\['observation'\]"):
+        BarrierPPO("MlpPolicy", VecNormalize(env), **SETTINGS)
+    normalised = VecNormalize(env, norm_obs_keys=["observation"])
+    model = BarrierPPO("MlpPolicy", normalised, **SETTINGS)
+    kept = rollout(model)
+    assert (kept.safe[..., 0] <= LIMIT + 1e-7).all()
+    rows_only = VecNormalize(make_vec_env(_tight_point, 2, seed=0), norm_obs=False)
+    BarrierPPO("MlpPolicy", rows_only, **SETTINGS)
+    with pytest.raises(NormalizedRowsError):
+        model.set_env(VecNormalize(make_vec_env(_tight_point, 2)))
+
+
+def test_continued_training_equals_uninterrupted_training(tmp_path):
+    """On the same environment state and generator state, save and load lose nothing."""
+    model = make_model()
+    model.learn(64)
+    model.save(tmp_path / "model")
+    loaded = BarrierPPO.load(tmp_path / "model", env=make_vec_env(_tight_point, 2, seed=9))
+    model.set_env(make_vec_env(_tight_point, 2, seed=9))
+    for each in (model, loaded):
+        each.set_random_seed(11)
+        each.learn(64, reset_num_timesteps=False)
+    assert model.num_timesteps == loaded.num_timesteps == 128
+    for first, second in zip(model.policy.parameters(), loaded.policy.parameters(), strict=True):
+        assert th.equal(first, second)
+
+
+def test_logger_keys():
+    model = make_model()
+    model.set_logger(configure(None, []))
+    model.learn(64, log_interval=100)  # nothing is dumped, so everything is still there to read
+    recorded = dict(model.logger.name_to_value)
+    for key in ("intervention_rate", "correction_norm", "infeasible_rate", "barrier_min", "violation_rate"):
+        assert f"rollout/{key}" in recorded, key
+    assert recorded["rollout/infeasible_rate"] == 0.0
+    assert recorded["train/std_0"] == pytest.approx(0.5)
+    assert recorded["train/std_1"] == pytest.approx(0.5)
+
+
+def test_intervention_rate_counts_rows_not_the_box():
+    model = make_model(limit=np.inf, action_std=2.0)
+    kept = rollout(model)
+    assert (np.abs(kept.nominal) > 1.0).any()
+    assert (kept.status == Status.INACTIVE).all()
+    assert (np.abs(kept.safe) <= 1.0).all()
+
+
+def poisoned(observation: dict[str, np.ndarray], key: str, index: int) -> dict[str, np.ndarray]:
+    copy = {k: v.copy() for k, v in observation.items()}
+    copy[key][index] = np.nan
+    return copy
+
+
+@pytest.mark.parametrize("key", ["barrier", "observation"])
+def test_predict_serves_the_neighbours_of_a_bad_sample_and_flags_it(key):
+    model = make_model(n_envs=3, backup_action=[-0.5, 0.25])
+    observation = model.env.reset()
+    expected, _ = model.predict(observation, deterministic=True)
+    with pytest.warns(UnsafeActionWarning, match="1 hold NaN or infinity"):
+        found, _ = model.predict(poisoned(observation, key, 1), deterministic=True)
+    np.testing.assert_array_equal(found[[0, 2]], expected[[0, 2]])
+    np.testing.assert_allclose(found[1], [-0.5, 0.25])
+    assert model.policy.projection.status.tolist()[1] == Status.INVALID
+
+
+def test_infeasible_rows_are_flagged_and_never_answered_by_the_nominal_action():
+    model = make_model(limit=-2.0)
+    observation = model.env.reset()
+    with pytest.warns(UnsafeActionWarning, match="2 of 2 row sets are infeasible"):
+        action, _ = model.predict(observation, deterministic=True)
+    np.testing.assert_allclose(action[:, 0], -1.0)
+    np.testing.assert_allclose(model.policy.projection.slack.numpy(), 1.0, rtol=1e-6)
+
+
+def test_safe_actions_raise_no_warning():
+    model = make_model()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UnsafeActionWarning)
+        model.predict(model.env.reset())
+
+
+class NaNAfterFive(DriftingPoint):
+    def _observation(self):
+        return np.full(2, np.nan if self.steps > 5 else 0.0, dtype=np.float32)
+
+
+def test_training_on_nan_stops_with_the_environment_and_the_key():
+    env = limited_point()
+    env.env = NaNAfterFive()
+    model = BarrierPPO("MlpPolicy", env, **SETTINGS)
+    with pytest.raises(InvalidRowsError, match=r"environment 0: .* under \['observation'\]"):
+        model.learn(32)
+
+
+class DiscretePoint(DriftingPoint):
+    def __init__(self):
+        super().__init__()
+        self.action_space = spaces.Discrete(3)
+
+
+def test_environments_that_cannot_work_are_refused_with_advice():
+    with pytest.raises(MissingRowsError, match="BarrierObservation"):
+        BarrierPPO("MlpPolicy", DriftingPoint())
+    with pytest.raises(ActionSpaceError, match="bounded"):
+        BarrierPPO("MlpPolicy", DiscretePoint())
+    with pytest.raises(MissingRowsError):
+        BarrierPPO("MlpPolicy", "Pendulum-v1")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (dict(action_std=[0.1, 0.2, 0.3]), r"shape \(3,\); expected a number or 2 numbers"),
+        (dict(action_std=0.0), "expected positive finite numbers"),
+        (dict(action_std=[0.5, float("nan")]), "expected positive finite numbers"),
+        (dict(use_sde=True), "gSDE"),
+        (dict(backup_action=[2.0, 0.0]), "inside the action box"),
+        (dict(backup_action=[0.0]), "expected 2 numbers"),
+        (dict(projection_backend="no_such_backend"), "no_such_backend"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused_with_advice(settings, message):
+    with pytest.raises(ConfigurationError, match=message):
+        make_model(**settings).predict(limited_point().reset()[0])
+
+
+def test_policy_kwargs_stay_those_of_the_user(tmp_path):
+    kwargs = dict(net_arch=[8])
+    model = make_model(policy_kwargs=kwargs)
+    assert model.policy_kwargs == kwargs
+    model.save(tmp_path / "model")
+    assert BarrierPPO.load(tmp_path / "model", policy_kwargs=kwargs).policy_kwargs == kwargs
+
+
+@pytest.mark.parametrize("observe_rows", [True, False])
+def test_observing_rows_widens_the_network_input(observe_rows):
+    model = make_model(observe_rows=observe_rows)
+    assert model.policy.features_extractor.features_dim == (2 + 3 * 3 if observe_rows else 2)
+
+
+class ImagePoint(DriftingPoint):
+    def __init__(self):
+        super().__init__()
+        self.observation_space = spaces.Box(0, 255, (36, 36, 1), dtype=np.uint8)
+
+    def _observation(self):
+        return np.full((36, 36, 1), int(100 + 10 * self.position[0]), dtype=np.uint8)
+
+
+class TwoSensors(DriftingPoint):
+    def __init__(self):
+        super().__init__()
+        space = self.observation_space
+        self.observation_space = spaces.Dict({"gps": space, "odometry": space})
+
+    def _observation(self):
+        return {"gps": super()._observation(), "odometry": super()._observation()}
+
+
+@pytest.mark.parametrize(("policy", "base"), [("CnnPolicy", ImagePoint), ("MultiInputPolicy", TwoSensors)])
+def test_images_and_dictionaries_train(policy, base):
+    from sb3_barriernet.envs.barrier_observation import BarrierObservation
+    from tests.toys import SpeedLimit, read_position
+
+    env = BarrierObservation(base(), SpeedLimit(LIMIT), read_position)
+    model = BarrierPPO(policy, env, **SETTINGS)
+    kept = rollout(model)
+    assert (kept.safe[..., 0] <= LIMIT + 1e-7).all()
+
+
+@pytest.mark.skipif(not th.cuda.is_available(), reason="needs a CUDA device")
+def test_training_and_prediction_on_cuda():
+    model = make_model(device="cuda")
+    kept = rollout(model)
+    assert (kept.safe[..., 0] <= LIMIT + 1e-6).all()
+    assert model.policy.log_std.is_cuda

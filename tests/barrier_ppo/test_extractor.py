@@ -1,0 +1,87 @@
+"""Row features against a slow, obvious oracle, and the extractor in other SB3 algorithms."""
+
+import numpy as np
+import pytest
+import torch as th
+from gymnasium import spaces
+from stable_baselines3 import A2C, PPO, SAC
+
+from sb3_barriernet.barrier_ppo.extractor import BarrierExtractor, RowFeatures, task_observation_space
+from sb3_barriernet.errors import ConfigurationError, MissingRowsError
+from sb3_barriernet.rows import BARRIER_KEY, RowsSpace, padding_rows
+from tests.toys import limited_point
+
+LOW, HIGH = np.array([0.0, -2.84]), np.array([1.0, 2.84])
+BOX = spaces.Box(LOW.astype(np.float32), HIGH.astype(np.float32))
+
+
+def features(rows: np.ndarray) -> np.ndarray:
+    return RowFeatures(LOW, HIGH)(th.as_tensor(rows, dtype=th.float32)).numpy()
+
+
+def oracle(row: np.ndarray) -> list[float]:
+    """The definition, one row at a time."""
+    a, c = row[:2], row[2] + row[3]
+    half, middle = (HIGH - LOW) / 2, (HIGH + LOW) / 2
+    norm = np.hypot(*(a * half))
+    if norm == 0.0:
+        return [1.0, 0.0, 0.0]
+    distance = (a @ middle + c) / norm
+    gate = np.clip(1 - distance / 2, 0.0, 1.5)
+    return [np.clip(distance / 1.5, -1, 1), *(gate * a * half / norm)]
+
+
+def test_features_follow_their_definition():
+    rows = np.random.default_rng(0).normal(size=(50, 6, 4))
+    rows[:, 2] = padding_rows(1, 2)
+    expected = [[value for row in sample for value in oracle(row)] for sample in rows]
+    np.testing.assert_allclose(features(rows), expected, atol=2e-6)
+
+
+def test_features_do_not_depend_on_the_units_of_a_row():
+    rows = np.random.default_rng(1).normal(size=(20, 4, 4))
+    scale = 10.0 ** np.random.default_rng(2).uniform(-6, 6, size=(20, 4, 1))
+    np.testing.assert_allclose(features(rows * scale), features(rows), atol=1e-5)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e300])
+def test_features_are_bounded_whatever_the_rows(bad):
+    rows = np.random.default_rng(3).normal(size=(8, 3, 4))
+    for column in range(4):
+        poisoned = rows.copy()
+        poisoned[:, 1, column] = bad
+        found = features(poisoned)
+        assert np.isfinite(found).all()
+        assert np.abs(found).max() <= 1.5
+        np.testing.assert_array_equal(np.delete(found, [3, 4, 5], axis=1), np.delete(features(rows), [3, 4, 5], axis=1))
+
+
+def space(**task: spaces.Space) -> spaces.Dict:
+    return spaces.Dict({**task, BARRIER_KEY: RowsSpace(5, BOX)})
+
+
+def test_dimensions():
+    one = space(observation=spaces.Box(-1, 1, (7,)))
+    assert BarrierExtractor(one).features_dim == 7 + 5 * 3
+    assert BarrierExtractor(one, observe_rows=False).features_dim == 7
+    two = space(gps=spaces.Box(-1, 1, (2,)), imu=spaces.Box(-1, 1, (3,)))
+    assert BarrierExtractor(two).features_dim == 5 + 15
+    assert list(task_observation_space(two).spaces) == ["gps", "imu"]
+
+
+def test_a_rows_space_that_does_not_know_its_box_is_refused_with_advice():
+    plain = spaces.Dict({"x": spaces.Box(-1, 1, (2,)), BARRIER_KEY: spaces.Box(-1, 1, (5, 4), dtype=np.float64)})
+    with pytest.raises(ConfigurationError, match="RowsSpace"):
+        BarrierExtractor(plain)
+    assert BarrierExtractor(plain, action_space=BOX).features_dim == 17
+    with pytest.raises(MissingRowsError):
+        BarrierExtractor(spaces.Dict({"x": spaces.Box(-1, 1, (2,))}))
+
+
+@pytest.mark.parametrize("algorithm", [PPO, A2C, SAC])
+def test_other_algorithms_can_use_the_extractor(algorithm):
+    model = algorithm(
+        "MultiInputPolicy", limited_point(), policy_kwargs=dict(features_extractor_class=BarrierExtractor), device="cpu"
+    )
+    action, _ = model.predict(model.env.reset())
+    assert action.shape == (1, 2)

@@ -1,0 +1,89 @@
+"""The wrapper that publishes rows: what it adds, and what it refuses."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium import spaces
+
+from sb3_barriernet.envs.barrier_observation import BarrierObservation
+from sb3_barriernet.errors import (
+    ActionSpaceError,
+    ConfigurationError,
+    InvalidRowsError,
+    RowShapeError,
+    UnsafeStartError,
+)
+from sb3_barriernet.rows import BARRIER_KEY
+from tests.toys import DriftingPoint, SpeedLimit, limited_point, read_position
+
+
+def test_rows_join_the_observation():
+    env = limited_point(0.3)
+    observation, _ = env.reset(seed=0)
+    assert env.observation_space.contains(observation)
+    np.testing.assert_array_equal(observation[BARRIER_KEY][1], [-1.0, 0.0, 0.0, 0.3])
+    observation, *_ = env.step(np.zeros(2))
+    assert env.observation_space.contains(observation)
+
+
+class DictPoint(DriftingPoint):
+    def __init__(self):
+        super().__init__()
+        self.observation_space = spaces.Dict({"gps": self.observation_space})
+
+    def _observation(self):
+        return {"gps": super()._observation()}
+
+
+def test_dictionary_observations_gain_a_key():
+    env = BarrierObservation(DictPoint(), SpeedLimit(0.3), read_position)
+    observation, _ = env.reset(seed=0)
+    assert set(observation) == {"gps", BARRIER_KEY}
+    assert env.observation_space.contains(observation)
+
+
+def test_wrapping_twice_is_refused():
+    with pytest.raises(ConfigurationError, match="wrapped twice"):
+        BarrierObservation(limited_point(), SpeedLimit(), read_position)
+
+
+def test_an_action_wrapper_below_is_refused():
+    scaled = gym.wrappers.RescaleAction(DriftingPoint(), np.float32(-2.0), np.float32(2.0))
+    with pytest.raises(ConfigurationError, match="RescaleAction below the barrier"):
+        BarrierObservation(scaled, SpeedLimit(), read_position)
+
+
+def test_a_barrier_over_other_actions_is_refused():
+    barrier = SpeedLimit()
+    barrier.action_dim = 3
+    with pytest.raises(RowShapeError, match="barrier over 3 actions"):
+        BarrierObservation(DriftingPoint(), barrier, read_position)
+
+
+def test_unusable_actions_are_refused():
+    env = DriftingPoint()
+    env.action_space = spaces.Discrete(2)
+    with pytest.raises(ActionSpaceError):
+        BarrierObservation(env, SpeedLimit(), read_position)
+
+
+def test_rows_that_are_not_finite_are_refused_with_their_index():
+    env = limited_point(0.3)
+    env.barrier.rows = lambda position: np.array([[0, 0, 1, 0], [np.nan, 0, 0, 1], [0, 0, 1, 0.0]])
+    with pytest.raises(InvalidRowsError, match=r"rows \[1\]"):
+        env.reset(seed=0)
+
+
+def test_rows_of_varying_number_are_refused():
+    env = limited_point(0.3)
+    env.reset(seed=0)
+    env.barrier.rows = lambda position: np.zeros((2, 4))
+    with pytest.raises(RowShapeError, match=r"expected \(3, 4\)\. Pad"):
+        env.step(np.zeros(2))
+
+
+def test_a_start_outside_the_safe_set_is_refused():
+    env = limited_point(0.3)
+    env.barrier.start_values = lambda position: np.array([0.5, -0.25])
+    with pytest.raises(UnsafeStartError, match=r"barrier value 1 is -0\.25"):
+        env.reset(seed=0)

@@ -1,0 +1,157 @@
+"""Evaluation counts what an obvious loop counts."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from stable_baselines3 import PPO
+from stable_baselines3.common.env_util import make_vec_env
+
+from sb3_barriernet import BarrierPPO, NominalActorCriticPolicy, SafetyFilter
+from sb3_barriernet.evaluation import TrainingRecorder, WithoutFilter, evaluate, run_episodes, summarise_episodes
+from sb3_barriernet.evaluation.learning_curve import WINDOW, learning_curve
+from sb3_barriernet.evaluation.training_record import training_record
+from tests.toys import DriftingPoint, limited_point
+
+SETTINGS = dict(n_steps=32, batch_size=32, n_epochs=2, seed=0, device="cpu")
+SPEED = 0.2
+
+
+class SpeedTrap(DriftingPoint):
+    """Violates whenever it drives faster than ``SPEED``, judged from what it received."""
+
+    def step(self, action):
+        observation, reward, terminated, truncated, info = super().step(action)
+        speeding = bool(action[0] > SPEED + 1e-6)
+        return observation, reward, terminated, truncated, {"violation": speeding, "is_success": truncated}
+
+
+def trapped_point(limit: float = SPEED, **kwargs):
+    env = limited_point(limit)
+    env.env = SpeedTrap(**kwargs)
+    return env
+
+
+class AlwaysFast:
+    """Proposes full speed."""
+
+    def __init__(self, model):
+        self.model = model
+        self.observation_space, self.action_space = model.observation_space, model.action_space
+
+    def predict(self, observation, state=None, episode_start=None, deterministic=False):
+        return np.tile([1.0, 0.5], (len(observation["observation"]), 1)).astype(np.float32), state
+
+
+@pytest.fixture
+def model() -> PPO:
+    return PPO(NominalActorCriticPolicy, make_vec_env(trapped_point, 2, seed=0), **SETTINGS)
+
+
+def test_unfiltered_speeding_is_counted_step_by_step(model):
+    env = make_vec_env(trapped_point, 3, seed=0)
+    metrics = evaluate(AlwaysFast(model), env, 5)
+    assert metrics["episodes"] == 6  # three environments, two episodes each
+    assert metrics["steps"] == metrics["violations"] == 120
+    assert metrics["success_rate"] == 1.0
+    assert metrics["violation_free_success_rate"] == 0.0
+    assert metrics["intervention_rate"] == 0.0
+    assert metrics["mean_return"] == pytest.approx(20.0)
+
+
+def test_filtered_speeding_is_corrected_step_by_step(model):
+    env = make_vec_env(trapped_point, 3, seed=0)
+    metrics = evaluate(SafetyFilter(AlwaysFast(model)), env, 6)
+    assert metrics["violations"] == 0
+    assert metrics["violation_free_success_rate"] == 1.0
+    assert metrics["intervention_rate"] == 1.0
+    assert metrics["infeasible_rate"] == 0.0
+    assert metrics["correction_norm"] == pytest.approx(0.8, rel=1e-6)
+    assert metrics["mean_return"] == pytest.approx(20 * SPEED, rel=1e-6)
+
+
+def test_safety_filter_serves_single_observations(model):
+    env = trapped_point()
+    observation, _ = env.reset(seed=0)
+
+    class Single(AlwaysFast):
+        def predict(self, observation, *args, **kwargs):
+            return np.array([1.0, 0.5], dtype=np.float32), None
+
+    action, _ = SafetyFilter(Single(model)).predict(observation)
+    np.testing.assert_allclose(action, [SPEED, 0.5], rtol=1e-6)
+
+
+def test_equal_shares_do_not_favour_short_episodes(model):
+    """Taking the first ten episodes to finish would take nine short ones."""
+    lengths = iter([3, 30])
+    env = make_vec_env(lambda: trapped_point(episode_length=next(lengths)), 2, seed=0)
+    records = run_episodes(AlwaysFast(model), env, 10)
+    assert sorted(records.lengths) == [3] * 5 + [30] * 5
+
+
+def test_without_filter_is_the_nominal_mean():
+    env = make_vec_env(trapped_point, 2, seed=0)
+    barrier = BarrierPPO("MlpPolicy", env, **SETTINGS)
+    observation = env.reset()
+    action, _ = WithoutFilter(barrier).predict(observation, deterministic=True)
+    mean = barrier.policy.get_distribution(barrier.policy.obs_to_tensor(observation)[0]).distribution.mean
+    np.testing.assert_allclose(action, mean.detach().numpy().clip(-1, 1))
+    stock = PPO(NominalActorCriticPolicy, env, **SETTINGS)
+    np.testing.assert_array_equal(
+        WithoutFilter(stock).predict(observation, deterministic=True)[0], stock.predict(observation, deterministic=True)[0]
+    )
+
+
+def test_empty_barriers_leave_infinite_clearance():
+    records = run_episodes(
+        WithoutFilter(PPO(NominalActorCriticPolicy, make_vec_env(limited_point, 1), **SETTINGS)),
+        make_vec_env(limited_point, 1, seed=0),
+        1,
+    )
+    assert summarise_episodes(records)["min_clearance"] == np.inf
+
+
+@pytest.mark.parametrize("algorithm", ["ppo", "barrierppo"])
+def test_the_training_record_is_kept_saved_and_continued(algorithm, tmp_path):
+    env = make_vec_env(trapped_point, 2, seed=0)
+    if algorithm == "ppo":
+        model, cls = PPO(NominalActorCriticPolicy, env, **SETTINGS), PPO
+    else:
+        model, cls = BarrierPPO("MlpPolicy", env, **SETTINGS), BarrierPPO
+    model.learn(128, callback=TrainingRecorder())
+    received = np.concatenate([np.stack(e.unwrapped.received) for e in env.envs])
+    record = training_record(model)
+    assert record.steps == len(received) == 128
+    assert record.violations == (received[:, 0] > SPEED + 1e-6).sum()
+    if algorithm == "ppo":
+        assert record.violations > 10
+        assert record.interventions == 0
+    else:
+        assert record.violations == 0
+        assert record.interventions > 10
+    model.save(tmp_path / "model")
+    again = cls.load(tmp_path / "model", env=env)
+    again.learn(64, callback=TrainingRecorder(), reset_num_timesteps=False)
+    assert training_record(again).steps == 192
+    assert training_record(again).violations >= record.violations
+    assert training_record(again).wall_s > record.wall_s
+
+
+def test_learning_curve_counts_steps_and_finds_the_level():
+    num = 3 * WINDOW
+    episodes = pd.DataFrame(
+        {
+            "r": np.ones(num),
+            "l": np.full(num, 10),
+            "t": np.arange(num),
+            "is_success": np.arange(num) >= WINDOW,
+            "violation_steps": np.where(np.arange(num) < 2 * WINDOW, 0, np.arange(num) % 2),
+        }
+    )
+    curve = learning_curve(episodes)
+    assert curve.steps[-1] == 10 * num
+    assert curve.success[2 * WINDOW - 1] == 1.0
+    assert curve.safe_success[-1] == pytest.approx(0.5)
+    assert curve.violations[-1] == WINDOW / 2
+    assert curve.steps_to(0.95) == 10 * (WINDOW + 0.95 * WINDOW)
+    assert curve.steps_to(1.1) is None
