@@ -6,7 +6,7 @@
 #   make wheel        build dist/*.whl
 #
 # PYTHON=/path/to/python picks another interpreter for a new .venv; TORCH_INDEX=https://pypi.org/simple
-# installs the CUDA build of torch where PyPI has one.
+# installs the CUDA build of torch where PyPI has one; STEPS=20000 makes a demo that learns nothing, in a minute.
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -15,7 +15,8 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 PYTEST_ARGS ?=
 
 ENV_ID := PursuitEvasion-v0
-DEMO := demo
+DEMO ?= demo
+STEPS ?=
 DEMO_RUN := $(DEMO)/runs/seed_0/barrierppo/$(ENV_ID)_1
 DEMO_MODEL := $(DEMO_RUN)/$(ENV_ID).zip
 
@@ -23,13 +24,14 @@ DEMO_MODEL := $(DEMO_RUN)/$(ENV_ID).zip
 .DELETE_ON_ERROR:
 
 demo: $(STAMP) $(DEMO_MODEL)
-	$(BIN)/python scripts/compare.py --env $(ENV_ID) --methods barrierppo ppo ppo+filter --seeds 0 --out $(DEMO)
+	$(BIN)/python scripts/compare.py --env $(ENV_ID) --methods barrierppo ppo ppo+filter --seeds 0 \
+	    $(if $(STEPS),--timesteps $(STEPS)) --out $(DEMO)
 
 # The comparison finds this run where it would have put its own, and trains the baseline only.
 $(DEMO_MODEL): | $(STAMP)
 	rm -rf $(DEMO_RUN)
 	$(BIN)/python -m rl_zoo3.train --algo barrierppo --env $(ENV_ID) --seed 0 --progress \
-	    --num-threads 1 --eval-freq -1 --log-folder $(DEMO)/runs/seed_0
+	    --num-threads 1 --eval-freq -1 $(if $(STEPS),-n $(STEPS)) --log-folder $(DEMO)/runs/seed_0
 
 test: $(STAMP)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch as th
 from gymnasium import spaces
-from stable_baselines3.common.distributions import DiagGaussianDistribution
+from stable_baselines3.common.distributions import DiagGaussianDistribution, Distribution
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.type_aliases import Schedule
@@ -36,6 +36,10 @@ class FixedStdGaussian(DiagGaussianDistribution):
 class NominalActorCriticPolicy(ActorCriticPolicy):
     """Proposes ``u_nom ~ N(mu(obs), diag(sigma^2))``, unfiltered, on observations that carry barrier rows.
 
+    The network's output is in normalised action units: 0 is the middle of the action box, 1 a half range
+    from it. On the box ``[-1, 1]`` that SB3 recommends this changes nothing; on a physical box it spares the
+    network from learning the units (docs/design.md has the effect).
+
     ``sigma`` is a buffer: saved with the model, moved with it, never trained. With SB3's ``PPO`` this
     is the fair baseline of ``BarrierPPO``: same network, same inputs, same noise, no filter.
 
@@ -50,6 +54,8 @@ class NominalActorCriticPolicy(ActorCriticPolicy):
     """
 
     log_std: th.Tensor  # type: ignore[assignment]
+    action_middle: th.Tensor
+    action_half_range: th.Tensor
 
     def __init__(
         self,
@@ -96,8 +102,15 @@ class NominalActorCriticPolicy(ActorCriticPolicy):
         super()._build(lr_schedule)
         # SB3 made log_std a parameter; as a buffer it is saved but never trained, so the optimizer is made anew.
         del self.log_std
+        low, high = self.action_space.low, self.action_space.high  # type: ignore[attr-defined]
+        self.register_buffer("action_middle", th.as_tensor((high + low) / 2.0), persistent=False)
+        self.register_buffer("action_half_range", th.as_tensor((high - low) / 2.0), persistent=False)
         self.register_buffer("log_std", th.as_tensor(np.log(self._initial_std), dtype=th.float32))
         self.optimizer = self.optimizer_class(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)  # type: ignore[call-arg]
+
+    def _get_action_dist_from_latent(self, latent_pi: th.Tensor) -> Distribution:
+        mean = self.action_middle + self.action_half_range * self.action_net(latent_pi)
+        return self.action_dist.proba_distribution(mean, self.log_std)  # type: ignore[call-arg]
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
         # The std itself is in the state dictionary.

@@ -162,7 +162,10 @@ class VecScaleReward(VecEnvWrapper):
 
 
 def _close_episode(monitor: Monitor, info: dict[str, Any]) -> dict[str, Any]:
-    """The end of an episode as ``Monitor.step`` notes it; a test holds the two equal."""
+    """The end of an episode as ``Monitor.step`` notes it; a test holds the two equal.
+
+    ``reset_keywords`` play no part, since vectorised environments reset their members without keywords.
+    """
     monitor.needs_reset = True
     episode_return, length = sum(monitor.rewards), len(monitor.rewards)
     elapsed = time.time() - monitor.t_start
@@ -172,7 +175,6 @@ def _close_episode(monitor: Monitor, info: dict[str, Any]) -> dict[str, Any]:
     monitor.episode_returns.append(episode_return)
     monitor.episode_lengths.append(length)
     monitor.episode_times.append(elapsed)
-    episode.update(monitor.current_reset_info)
     if monitor.results_writer:
         monitor.results_writer.write_row(episode)
     return episode

@@ -146,6 +146,17 @@ def _episodes(path: Path) -> list[dict[str, str]]:
     return [{key: value for key, value in row.items() if key != "t"} for row in csv.DictReader(lines)]
 
 
+def test_a_monitor_that_forbids_early_resets_sees_none() -> None:
+    def strict(env: gym.Env) -> gym.Env:
+        assert isinstance(env, Monitor)
+        return Monitor(env.env, allow_early_resets=False, info_keywords=KEYWORDS)
+
+    shared, plain = (make(wrapper=strict, max_steps=40, n_envs=3) for _ in range(2))
+    assert play_both(share_simulation(shared), plain, 100)[1] >= 6
+    with pytest.raises(RuntimeError, match="early resets"):
+        shared.reset()
+
+
 def test_games_under_way_are_continued() -> None:
     shared, plain = make(), make()
     rng = np.random.default_rng(1)
@@ -261,6 +272,10 @@ def _different_barriers() -> VecEnv:
     )
 
 
+def _bare() -> VecEnv:
+    return DummyVecEnv([lambda: gym.make("PursuitEvasion-v0")])
+
+
 def _two_monitors() -> VecEnv:
     return make(wrapper=Monitor)
 
@@ -270,7 +285,7 @@ def _two_monitors() -> VecEnv:
     [
         (lambda: make(wrapper=Unknown), "wrapper Unknown, expected only Monitor"),
         (lambda: make("Pendulum-v1"), "PendulumEnv|TimeLimit"),
-        (lambda: VecMonitor(make()), "VecMonitor, expected a plain DummyVecEnv"),
+        (lambda: VecMonitor(_bare()), "VecMonitor, expected a plain DummyVecEnv"),
         (_different_settings, "different settings"),
         (_different_barriers, "different barriers"),
         (_two_monitors, "more than one Monitor"),
