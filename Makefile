@@ -6,7 +6,7 @@
 #   make wheel        build dist/*.whl
 #
 # PYTHON=/path/to/python picks another interpreter for a new .venv; TORCH_INDEX=https://pypi.org/simple
-# installs the CUDA build of torch where PyPI has one; STEPS=20000 makes a demo that learns nothing, in a minute.
+# installs the CUDA build of torch where PyPI has one; STEPS=20000 shortens the training of the demo.
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -15,8 +15,8 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 PYTEST_ARGS ?=
 
 ENV_ID := PursuitEvasion-v0
-DEMO ?= demo
-STEPS ?=
+DEMO := demo
+STEPS :=
 DEMO_RUN := $(DEMO)/runs/seed_0/barrierppo/$(ENV_ID)_1
 DEMO_MODEL := $(DEMO_RUN)/$(ENV_ID).zip
 

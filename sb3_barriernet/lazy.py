@@ -15,14 +15,14 @@ def lazy_exports(package: str, exports: dict[str, str]) -> tuple[Callable[[str],
     :param exports: public name -> submodule that defines it, relative to the package
     """
 
-    def __getattr__(name: str) -> Any:
+    def get_attribute(name: str) -> Any:
         if name not in exports:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         value = getattr(importlib.import_module(f"{package}.{exports[name]}"), name)
         setattr(sys.modules[package], name, value)
         return value
 
-    def __dir__() -> list[str]:
+    def list_names() -> list[str]:
         return sorted({*vars(sys.modules[package]), *exports})
 
-    return __getattr__, __dir__
+    return get_attribute, list_names

@@ -54,9 +54,7 @@ def padding_rows(num_rows: int, action_dim: int) -> np.ndarray:
     return rows
 
 
-def split_rows(
-    rows: ArrayOrTensor, kappa: float | ArrayOrTensor = 1.0
-) -> tuple[ArrayOrTensor, ArrayOrTensor]:
+def split_rows(rows: ArrayOrTensor, kappa: float | ArrayOrTensor = 1.0) -> tuple[ArrayOrTensor, ArrayOrTensor]:
     """Split rows ``(..., K, M + 2)`` into ``A (..., K, M)`` and ``c (..., K)``.
 
     Works on NumPy arrays and torch tensors alike.

@@ -48,7 +48,11 @@ def parse_arguments() -> tuple[Comparison, int]:
 
 def claim_folder(comparison: Comparison) -> None:
     """Refuse a folder whose finished runs were trained under other settings."""
-    wanted = {"env_id": comparison.env_id, "timesteps": comparison.timesteps, "hide_rows": comparison.hide_rows}
+    wanted = {
+        "env_id": comparison.env_id,
+        "timesteps": comparison.timesteps,
+        "hide_rows": comparison.hide_rows,
+    }
     claim = comparison.folder / "comparison.json"
     if not claim.exists():
         write_json(claim, wanted)
@@ -86,22 +90,22 @@ def learning_curves(comparison: Comparison) -> dict[str, list[LearningCurve]]:
 
 
 def trajectories(comparison: Comparison, attempts: int = 8) -> dict[str, Trajectory]:
-    """One episode under every method: of the first few, the one in which the last method is corrected most."""
-    seeds = range(EVALUATION_SEED, EVALUATION_SEED + attempts)
-    played = {method: [play(comparison, method, seed) for seed in seeds] for method in comparison.methods}
-    if any(trajectory is None for of_method in played.values() for trajectory in of_method):
+    """One episode under every method, in frames for the first: the one in which the last method is corrected most."""
+    first = comparison.zoo_runs()[0]
+    if find_game(first.make_env(1, EVALUATION_SEED)) is None:
         return {}
-    filtered = next((m for m in ("ppo+filter", "barrierppo") if m in played), comparison.methods[0])
-    chosen = max(range(attempts), key=lambda i: played[filtered][i].corrected.sum())
-    return {method: of_method[chosen] for method, of_method in played.items()}
+    seeds = range(EVALUATION_SEED, EVALUATION_SEED + attempts)
+    chosen = max(seeds, key=lambda seed: play(comparison, comparison.methods[-1], seed).corrected.sum())
+    return {
+        method: play(comparison, method, chosen, render_mode="rgb_array" if method == comparison.methods[0] else None)
+        for method in comparison.methods
+    }
 
 
-def play(comparison: Comparison, method: str, seed: int) -> Trajectory | None:
-    """One episode of the first training seed's agent; None if the environment has no drawing."""
+def play(comparison: Comparison, method: str, seed: int, render_mode: str | None = None) -> Trajectory:
+    """One episode of the first training seed's agent."""
     run = comparison.zoo_run(method, comparison.seeds[0])
-    frames = "rgb_array" if method == "barrierppo" else None
-    env = run.make_env(1, seed, render_mode=frames)
-    return record(METHODS[method].act(run.load()), env) if find_game(env) else None
+    return record(METHODS[method].act(run.load()), run.make_env(1, seed, render_mode=render_mode))
 
 
 def main() -> None:

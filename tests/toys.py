@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
@@ -18,7 +18,7 @@ class DriftingPoint(gym.Env):
     ``received`` lists every action that reached the environment.
     """
 
-    metadata = {"render_modes": []}
+    metadata: ClassVar = {"render_modes": []}
 
     def __init__(self, episode_length: int = 20):
         self.observation_space = spaces.Box(-np.inf, np.inf, (2,), dtype=np.float32)

@@ -163,7 +163,7 @@ class BarrierPPO(PPO):
         super().set_env(env, force_reset)
 
     @classmethod
-    def load(  # type: ignore[override]
+    def load(
         cls: type[SelfBarrierPPO],
         path: str | pathlib.Path | io.BufferedIOBase,
         env: GymEnv | None = None,

@@ -28,7 +28,7 @@ class BarrierRolloutBuffer(DictRolloutBuffer):
         self.safe_actions = np.zeros_like(self.actions)
         self.status = np.zeros((self.buffer_size, self.n_envs), dtype=np.uint8)
 
-    def add(self, *args: Any, projection: Projection | None = None, **kwargs: Any) -> None:  # type: ignore[override]
+    def add(self, *args: Any, projection: Projection | None = None, **kwargs: Any) -> None:
         """Store one step of all environments.
 
         :param args: as ``DictRolloutBuffer.add``; ``action`` is ``u_nom``

@@ -18,6 +18,7 @@ from sb3_barriernet.rows import BARRIER_KEY, split_rows
 DISTANCE_SCALE = 1.5
 GATE_REACH = 2.0
 MAX_GATE = 1.5
+TINY = 1e-30
 
 
 class RowFeatures(nn.Module):
@@ -47,16 +48,14 @@ class RowFeatures(nn.Module):
     def forward(self, rows: th.Tensor) -> th.Tensor:
         A, c = split_rows(rows)
         scaled = A * self.half_range
-        norm = th.linalg.vector_norm(scaled, dim=-1)
-        # A row without a normal never restricts the action: it is infinitely far away.
-        inverse = th.where(norm > 0.0, 1.0 / norm, th.zeros_like(norm))
-        offset = (A @ self.middle + c) * inverse
-        distance = th.where(norm > 0.0, offset, th.full_like(norm, GATE_REACH))
-        gate = th.clamp(1.0 - distance / GATE_REACH, 0.0, MAX_GATE)
-        normal = scaled * (gate * inverse).unsqueeze(-1)
-        near = th.clamp(distance / DISTANCE_SCALE, -1.0, 1.0).unsqueeze(-1)
+        # A row without a normal never restricts the action: the tiny norm puts its face infinitely far away.
+        norm = th.linalg.vector_norm(scaled, dim=-1).clamp_min(TINY)
+        distance = (A @ self.middle + c) / norm
+        gate = (1.0 - distance / GATE_REACH).clamp(0.0, MAX_GATE)
+        near = (distance / DISTANCE_SCALE).clamp(-1.0, 1.0)
+        features = th.cat([near.unsqueeze(-1), scaled * (gate / norm).unsqueeze(-1)], dim=-1)
         # Rows that are not finite are flagged by the projection; here they must not poison the network.
-        return th.nan_to_num(th.cat([near, normal], dim=-1).flatten(start_dim=1), nan=0.0, posinf=0.0, neginf=0.0)
+        return th.nan_to_num(features.flatten(start_dim=1), nan=0.0, posinf=0.0, neginf=0.0)
 
 
 class BarrierExtractor(BaseFeaturesExtractor):
@@ -121,9 +120,7 @@ def _takes_dictionary(extractor_class: type[BaseFeaturesExtractor] | None) -> bo
     return extractor_class is not None and issubclass(extractor_class, CombinedExtractor)
 
 
-def _action_box(
-    observation_space: spaces.Dict, action_space: spaces.Box | None
-) -> tuple[np.ndarray, np.ndarray]:
+def _action_box(observation_space: spaces.Dict, action_space: spaces.Box | None) -> tuple[np.ndarray, np.ndarray]:
     if action_space is not None:
         return action_space.low, action_space.high
     rows_space = observation_space[BARRIER_KEY]
@@ -132,4 +129,4 @@ def _action_box(
             f"Found the rows space {rows_space}, which does not know its action box. Declare rows with "
             "`RowsSpace(num_rows, action_space)`, or pass `features_extractor_kwargs=dict(action_space=...)`."
         )
-    return rows_space.action_low, rows_space.action_high
+    return rows_space.action_low, rows_space.action_high  # type: ignore[attr-defined]

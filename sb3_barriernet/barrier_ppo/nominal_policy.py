@@ -110,7 +110,7 @@ class NominalActorCriticPolicy(ActorCriticPolicy):
 
     def _get_action_dist_from_latent(self, latent_pi: th.Tensor) -> Distribution:
         mean = self.action_middle + self.action_half_range * self.action_net(latent_pi)
-        return self.action_dist.proba_distribution(mean, self.log_std)  # type: ignore[call-arg]
+        return self.action_dist.proba_distribution(mean, self.log_std)
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
         # The std itself is in the state dictionary.

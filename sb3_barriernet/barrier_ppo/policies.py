@@ -80,6 +80,9 @@ class BarrierMultiInputActorCriticPolicy(BarrierActorCriticPolicy):
     """:class:`BarrierActorCriticPolicy` for several observations beside the rows."""
 
     def __init__(
-        self, *args: Any, features_extractor_class: type[BaseFeaturesExtractor] = CombinedExtractor, **kwargs: Any
+        self,
+        *args: Any,
+        features_extractor_class: type[BaseFeaturesExtractor] = CombinedExtractor,
+        **kwargs: Any,
     ):
         super().__init__(*args, features_extractor_class=features_extractor_class, **kwargs)

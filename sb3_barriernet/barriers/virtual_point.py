@@ -120,7 +120,7 @@ class VirtualPointBarrier:
         return self.body_radius + ROUND_OFF_ALLOWANCE
 
     @cached_property
-    def _constants(self) -> tuple[float, ...]:
+    def _constants(self) -> tuple[float, float, float, float, float]:
         unicycle = self.unicycle
         return (
             self._wall_limit,

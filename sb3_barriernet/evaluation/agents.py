@@ -46,6 +46,6 @@ class WithoutFilter:
 
 def last_projection(predictor: Predictor) -> tuple[np.ndarray, Projection] | None:
     """Nominal actions and projection of the predictor's last batch; None for an unfiltered one."""
-    holder = getattr(predictor, "policy", predictor)
+    holder: Any = getattr(predictor, "policy", predictor)
     projection = getattr(holder, "projection", None)
     return None if projection is None else (np.asarray(holder.nominal.cpu()), projection)

@@ -67,7 +67,7 @@ def run_episodes(
         action, _ = predictor.predict(observation, deterministic=deterministic)
         observation, rewards, dones, infos = env.step(action)
         running.add(rewards, infos, *_outcome(predictor, env.action_space))
-        for i in np.flatnonzero(dones):
+        for i in np.flatnonzero(dones).tolist():
             if len(finished[i]) < share:
                 finished[i].append(running.take(i, infos[i]))
                 if on_episode is not None:
@@ -95,9 +95,7 @@ class _Running:
         }
         self.min_clearance = np.full(num_envs, np.inf)
 
-    def add(
-        self, rewards: np.ndarray, infos: list[dict[str, Any]], status: np.ndarray, correction: np.ndarray
-    ) -> None:
+    def add(self, rewards: np.ndarray, infos: list[dict[str, Any]], status: np.ndarray, correction: np.ndarray) -> None:
         self.sums["returns"] += rewards
         self.sums["lengths"] += 1
         self.sums["violation_steps"] += [bool(info.get("violation", False)) for info in infos]

@@ -3,6 +3,15 @@
 from sb3_barriernet.projection.api import project
 from sb3_barriernet.projection.layer import ProjectionLayer
 from sb3_barriernet.projection.registry import register_backend
+from sb3_barriernet.projection.residuals import Residuals, residuals
 from sb3_barriernet.projection.result import Projection, Status
 
-__all__ = ["Projection", "ProjectionLayer", "Status", "project", "register_backend"]
+__all__ = [
+    "Projection",
+    "ProjectionLayer",
+    "Residuals",
+    "Status",
+    "project",
+    "register_backend",
+    "residuals",
+]

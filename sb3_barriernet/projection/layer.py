@@ -13,6 +13,9 @@ from sb3_barriernet.projection.result import Projection
 class ProjectionLayer(nn.Module):
     """:func:`project` with a fixed box, weight, backup and backend.
 
+    The settings are buffers that follow the module to its device but stay out of checkpoints: they come from
+    the constructor. They keep float64 under ``module.float()`` only if nothing casts them, so cast inputs instead.
+
     :param low: lower bounds ``(M,)``; minus infinity for none
     :param high: upper bounds ``(M,)``
     :param weight: see :func:`project`

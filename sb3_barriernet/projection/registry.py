@@ -12,8 +12,6 @@ from sb3_barriernet.errors import BackendError
 from sb3_barriernet.projection.problem import Problem
 from sb3_barriernet.projection.result import Projection
 
-DEFAULT = "active_set"
-
 
 class Backend(Protocol):
     """Solves a checked batch of problems."""

@@ -34,8 +34,8 @@ class Projection(NamedTuple):
     """``(B,)`` int8: a :class:`Status`."""
     faces: Tensor
     """``(B, M + 2)`` int16: the active set in short form. Column 0 counts the faces that fix the least
-    possible violation (0 unless infeasible); they come first in columns 1 and on. Indices ``k < K`` are
-    rows, ``K + j`` the lower and ``K + M + j`` the upper bound of action ``j``; -1 fills up."""
+    possible violation (0 unless infeasible, -1 if invalid); they come first in columns 1 and on. Indices
+    ``k < K`` are rows, ``K + j`` the lower and ``K + M + j`` the upper bound of action ``j``; -1 fills up."""
     num_rows: int
     """``K``."""
 

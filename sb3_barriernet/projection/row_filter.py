@@ -54,9 +54,7 @@ class RowFilter(nn.Module):
     def forward(self, rows: th.Tensor, nominal: th.Tensor) -> Projection:
         """Project ``nominal (B, M)`` onto ``rows (B, K, M + 2)``."""
         A, c = split_rows(rows)
-        return project(
-            nominal, A, c, self.low, self.high, weight=self.weight, backend=self.backend, backup=self.backup
-        )
+        return project(nominal, A, c, self.low, self.high, weight=self.weight, backend=self.backend, backup=self.backup)
 
 
 def warn_if_unsafe(projection: Projection) -> None:

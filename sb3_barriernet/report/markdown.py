@@ -68,6 +68,7 @@ def _provenance(results: dict[str, Any]) -> str:
     seeds = sorted({run["seed"] for run in results["runs"]})
     hidden = " Barrier rows were hidden from every network." if results["hide_rows"] else ""
     return (
-        f"## How to repeat this\n\n```\n{results['command']}\n```\n\nTraining seeds {seeds}, {results['eval_episodes']} "
-        f"evaluation episodes from seed {results['eval_seed']}.{hidden} {results['machine']}; {versions}."
+        f"## How to repeat this\n\n```\n{results['command']}\n```\n\n"
+        f"Training seeds {seeds}, {results['eval_episodes']} evaluation episodes from seed {results['eval_seed']}."
+        f"{hidden} {results['machine']}; {versions}."
     )

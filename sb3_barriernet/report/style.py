@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -13,7 +14,7 @@ COLORS = {"barrierppo": "#0072B2", "ppo": "#D55E00", "ppo+filter": "#009E73"}
 LINES = {"barrierppo": "-", "ppo": "--", "ppo+filter": ":"}
 LABELS = {"barrierppo": "BarrierPPO", "ppo": "PPO", "ppo+filter": "PPO + filter"}
 
-RC = {
+RC: dict[Any, Any] = {
     "figure.dpi": 130,
     "figure.constrained_layout.use": True,
     "font.size": 10,

@@ -60,8 +60,8 @@ def record(predictor: Predictor, env: VecEnv) -> Trajectory:
         if not done:  # the vectorised environment has begun the next episode already
             pursuer.append(simulation.pursuer[0, :2].copy())
             evader.append(simulation.evader[0, :2].copy())
-            if game.render_mode == "rgb_array":
-                frames.append(game.render())
+            frame = game.render() if game.render_mode == "rgb_array" else None
+            frames += [] if frame is None else [frame]
     steps = len(pursuer) - 1
     return Trajectory(
         pursuer=np.array(pursuer),
@@ -92,10 +92,10 @@ def save_animation(frames: list[np.ndarray], path: Path, *, fps: int, every: int
 
 
 def _show(predictor: Predictor, game: PursuitEvasionEnv) -> bool:
-    """Hand the nominal action to the renderer; whether the filter corrected it."""
+    """Hand the nominal action, clipped to the actuators, to the renderer; whether the filter corrected it."""
     last = last_projection(predictor)
     if last is None:
         return False
     nominal, projection = last
-    game.show_nominal_action(nominal[0])
+    game.show_nominal_action(np.clip(nominal[0], game.action_space.low, game.action_space.high))
     return int(projection.status[0]) >= Status.ACTIVE

@@ -48,7 +48,16 @@ class ZooRun:
 
     def command(self, *, progress: bool) -> list[str]:
         """The command line, without evaluation during training, so that wall clocks compare."""
-        command = [sys.executable, "-m", "sb3_barriernet.zoo", "train", "--algo", self.algo, "--env", self.env_id]
+        command = [
+            sys.executable,
+            "-m",
+            "sb3_barriernet.zoo",
+            "train",
+            "--algo",
+            self.algo,
+            "--env",
+            self.env_id,
+        ]
         command += ["--seed", str(self.seed), "--log-folder", str(self.folder), "--eval-freq", "-1"]
         command += ["--num-threads", "1", "--verbose", "0", "--log-interval", "-2"]
         if self.timesteps is not None:
@@ -67,9 +76,7 @@ class ZooRun:
         if self.is_finished:
             return
         shutil.rmtree(self.path, ignore_errors=True)
-        subprocess.run(
-            self.command(progress=progress), check=True, stdout=None if progress else subprocess.DEVNULL
-        )
+        subprocess.run(self.command(progress=progress), check=True, stdout=None if progress else subprocess.DEVNULL)
 
     def load(self) -> BaseAlgorithm:
         """The trained model, on the CPU."""
@@ -95,5 +102,5 @@ class ZooRun:
         )
 
     def episodes(self) -> pd.DataFrame:
-        """Training episodes in the order they ended: return ``r``, length ``l``, end time ``t`` and what Monitor logged."""
+        """Training episodes in the order they ended: return ``r``, length ``l``, time ``t``, Monitor's keywords."""
         return load_results(str(self.path))

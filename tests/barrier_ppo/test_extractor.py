@@ -81,7 +81,10 @@ def test_a_rows_space_that_does_not_know_its_box_is_refused_with_advice():
 @pytest.mark.parametrize("algorithm", [PPO, A2C, SAC])
 def test_other_algorithms_can_use_the_extractor(algorithm):
     model = algorithm(
-        "MultiInputPolicy", limited_point(), policy_kwargs=dict(features_extractor_class=BarrierExtractor), device="cpu"
+        "MultiInputPolicy",
+        limited_point(),
+        policy_kwargs=dict(features_extractor_class=BarrierExtractor),
+        device="cpu",
     )
     action, _ = model.predict(model.env.reset())
     assert action.shape == (1, 2)

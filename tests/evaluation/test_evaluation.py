@@ -7,7 +7,13 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.env_util import make_vec_env
 
 from sb3_barriernet import BarrierPPO, NominalActorCriticPolicy, SafetyFilter
-from sb3_barriernet.evaluation import TrainingRecorder, WithoutFilter, evaluate, run_episodes, summarise_episodes
+from sb3_barriernet.evaluation import (
+    TrainingRecorder,
+    WithoutFilter,
+    evaluate,
+    run_episodes,
+    summarise_episodes,
+)
 from sb3_barriernet.evaluation.learning_curve import WINDOW, learning_curve
 from sb3_barriernet.evaluation.training_record import training_record
 from tests.toys import DriftingPoint, limited_point
@@ -20,7 +26,7 @@ class SpeedTrap(DriftingPoint):
     """Violates whenever it drives faster than ``SPEED``, judged from what it received."""
 
     def step(self, action):
-        observation, reward, terminated, truncated, info = super().step(action)
+        observation, reward, terminated, truncated, _ = super().step(action)
         speeding = bool(action[0] > SPEED + 1e-6)
         return observation, reward, terminated, truncated, {"violation": speeding, "is_success": truncated}
 
@@ -98,7 +104,8 @@ def test_without_filter_is_the_nominal_mean():
     np.testing.assert_allclose(action, mean.detach().numpy().clip(-1, 1))
     stock = PPO(NominalActorCriticPolicy, env, **SETTINGS)
     np.testing.assert_array_equal(
-        WithoutFilter(stock).predict(observation, deterministic=True)[0], stock.predict(observation, deterministic=True)[0]
+        WithoutFilter(stock).predict(observation, deterministic=True)[0],
+        stock.predict(observation, deterministic=True)[0],
     )
 
 

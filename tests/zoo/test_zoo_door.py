@@ -56,9 +56,7 @@ def test_script_without_its_extra_names_the_install_line(monkeypatch: pytest.Mon
     assert 'pip install "rl_zoo3[plots]"' in str(knock(monkeypatch, "plot_train"))
 
 
-def test_script_runs_with_its_own_options(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_script_runs_with_its_own_options(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("SB3_BARRIERNET_ZOO", "0")
     assert knock(monkeypatch, "train", "--help") == 0
     assert "barrierppo" in capsys.readouterr().out

@@ -126,9 +126,7 @@ def test_looking_without_importing_finds_the_source(upstream: str) -> None:
     assert spec.loader.get_source(upstream) == "executed = True\n"  # type: ignore[attr-defined]
 
 
-def test_failing_extension_warns_and_spares_the_module(
-    upstream: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failing_extension_warns_and_spares_the_module(upstream: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(module: ModuleType) -> None:
         raise AttributeError("upstream moved it")
 

@@ -67,9 +67,7 @@ def test_registering_again_changes_nothing() -> None:
         ("sac", "PursuitEvasion-v0", False),
     ],
 )
-def test_default_file_is_ours_where_upstream_has_nothing(
-    algo: str, env_id: str, ours: bool, tmp_path: Path
-) -> None:
+def test_default_file_is_ours_where_upstream_has_nothing(algo: str, env_id: str, ours: bool, tmp_path: Path) -> None:
     expected = packaged_config(algo) if ours else UPSTREAM_FOLDER / f"{algo}.yml"
     assert manager(algo, env_id, tmp_path).config == str(expected)
 

@@ -1,4 +1,4 @@
-"""The default backend: exact, float64 inside, compiled with numba."""
+"""The default backend: exact, float64 inside, compiled with numba, on the CPU."""
 
 from __future__ import annotations
 
@@ -8,53 +8,87 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sb3_barriernet.errors import ConfigurationError
-from sb3_barriernet.projection.kernels.batch import BAD_WEIGHT
-from sb3_barriernet.projection.kernels.batch import solve as solve_kernel
+from sb3_barriernet.errors import BackendError
+from sb3_barriernet.projection.backends.threads import in_chunks
+from sb3_barriernet.projection.backends.weights import factor_weight, refuse_weight
+from sb3_barriernet.projection.kernels.forward import BAD_WEIGHT, screen
 from sb3_barriernet.projection.problem import Problem
 from sb3_barriernet.projection.result import Projection
 
 
 def solve(problem: Problem) -> Projection:
-    """Project on the CPU."""
-    return _forward(problem)
+    """Project on the CPU; differentiable in everything but the backup action.
+
+    :raises BackendError: for tensors whose memory a compiled kernel cannot read
+    """
+    if not problem.u.is_cpu or torch._C._are_functorch_transforms_active():
+        raise BackendError(
+            f"Found tensors on {problem.u.device}, or a `torch.func` transform; the backend 'active_set' reads the "
+            "memory of CPU tensors. Use `backend='torch'`, or leave `backend` out to have it chosen."
+        )
+    if torch.is_grad_enabled() and any(part is not None and part.requires_grad for part in problem[:6]):
+        from sb3_barriernet.projection.backends.active_set_gradient import ActiveSetProjection
+
+        return Projection(*ActiveSetProjection.apply(*problem), problem.A.shape[1])  # type: ignore[no-untyped-call]
+    action, slack, status, faces = run_forward(problem)
+    wrap = torch.from_numpy
+    return Projection(wrap(action), wrap(slack), wrap(status), wrap(faces), problem.A.shape[1])
 
 
-def _forward(problem: Problem) -> Projection:
-    u, A, c, low, high, weight, backup = problem
-    batch, rows, dim = A.shape
-    if not u.is_contiguous():
-        u = u.contiguous()
-    A_batch, A_row, A_column = A.stride()
-    if A_column != 1:
-        A = A.contiguous()
-        A_batch, A_row, A_column = A.stride()
-    if not c.is_contiguous():
-        c = c.contiguous()
-    if not low.is_contiguous():
-        low = low.contiguous()
-    if not high.is_contiguous():
-        high = high.contiguous()
-    weight_address = weight_kind = backup_address = backup_batch = 0
-    if weight is not None:
-        weight = weight.contiguous()
-        weight_address = weight.data_ptr()
-        weight_kind = weight.ndim if weight.ndim == 3 else weight.ndim
-    if backup is not None:
-        backup = backup.contiguous()
-        backup_address = backup.data_ptr()
-        backup_batch = dim if backup.ndim == 2 else 0
-    single = u.dtype is torch.float32
-    action = np.empty((batch, dim), np.float32 if single else np.float64)
+def run_forward(problem: Problem) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Action, slack, status and faces as NumPy arrays."""
+    batch, rows, dim = problem.A.shape
+    # The tensors must stay alive while the kernels work on their addresses.
+    tensors, where = locate(problem)
+    backup = tensors[5]
+    action = np.empty((batch, dim), np.float32 if where[3] else np.float64)
     slack = np.empty(batch)
     status = np.empty(batch, np.int8)
     faces = np.empty((batch, dim + 2), np.int16)
-    code = solve_kernel(
-        rows, dim, u.data_ptr(), single, A.data_ptr(), A_batch, A_row, c.data_ptr(), rows,
-        low.data_ptr(), high.data_ptr(), dim if low.ndim == 2 else 0, weight_address, weight_kind,
-        backup_address, backup_batch, 0, batch, action.view(np.uint8), slack, status, faces,
-    )  # fmt: skip
-    if code == BAD_WEIGHT:
-        raise ConfigurationError(f"bad weight {weight}")
-    wrap = torch.from_numpy
-    return Projection(wrap(action), wrap(slack), wrap(status), wrap(faces), rows)
+    arguments = (
+        *where,
+        0 if backup is None else backup.data_ptr(),
+        dim if backup is not None and backup.ndim == 2 else 0,
+    )
+    results = (action.view(np.uint8), slack, status, faces)
+    pending = in_chunks(screen, arguments, batch, results)
+    if pending == BAD_WEIGHT:
+        refuse_weight(problem.weight)
+    if pending > 0:
+        from sb3_barriernet.projection.kernels.general import solve_pending
+
+        in_chunks(solve_pending, arguments, batch, results)
+    return action, slack, status, faces
+
+
+def locate(problem: Problem) -> tuple[tuple[Tensor | None, ...], tuple[Any, ...]]:
+    """Tensors in the memory layout that kernels read, and the arguments that tell where they are."""
+    u, A, c, low, high, weight, backup = problem
+    _, rows, dim = A.shape
+    A_batch, A_row, A_column = A.stride()
+    if A_column != 1 and dim > 1:
+        A = A.contiguous()
+        A_batch, A_row, A_column = A.stride()
+    u, c, low, high = u.contiguous(), c.contiguous(), low.contiguous(), high.contiguous()
+    weight_kind = 0
+    if weight is not None:
+        weight_kind = weight.ndim
+        weight = weight.contiguous() if weight_kind == 1 else factor_weight(weight)
+    if backup is not None:
+        backup = backup.contiguous()
+    where = (
+        rows,
+        dim,
+        u.data_ptr(),
+        1 if u.dtype is torch.float32 else 0,
+        A.data_ptr(),
+        A_batch,
+        A_row,
+        c.data_ptr(),
+        low.data_ptr(),
+        high.data_ptr(),
+        dim if low.ndim == 2 else 0,
+        0 if weight is None else weight.data_ptr(),
+        weight_kind,
+    )
+    return (u, A, c, low, high, backup, weight), where

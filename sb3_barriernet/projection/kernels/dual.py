@@ -3,115 +3,104 @@
 Every iterate is optimal for the constraints that it knows; the most violated of the others is added until none
 is violated. The method starts from the nominal action (or its clip to the box, which is optimal for the box),
 needs no feasible start, and ends either at the projection or with a proof that no action is feasible.
+
+A constraint is a row of ``table (C, M + 5)``. It reads ``normal . v >= offset - slack * lift``. Its columns are
+the unit normal (M); the offset; the size of the terms that cancel in it, to which its rounding errors are
+relative; the lift, 1 for rows, which may be relaxed, and 0 for the box; the length of the normal before it was
+normalised, 0 where it plays no part; and 1 while it is active. Rows come first, then lower bounds, then upper
+bounds.
+
+``solution (4, M + 1)`` holds in its rows the action ``v``, the multipliers, and two scratch vectors.
+``basis (2, M, M)`` holds the orthonormal basis ``Q`` of the active normals, one a row, and the triangular ``R``
+with ``normal j = sum_i R[i, j] Q[i]``. ``active (2, M + 1)`` holds the active constraints and, after a
+contradiction, those that take part in it (their weights are in ``solution[3]``).
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from sb3_barriernet.projection.kernels.basis import (
-    INDEPENDENT,
-    append_split,
-    combine,
-    rebuild,
-    split_normal,
-)
 from sb3_barriernet.projection.kernels.compiling import kernel
+from sb3_barriernet.projection.kernels.screening import FEASIBILITY
+
+INDEPENDENT = 1e-12
+"""A unit normal that lies this close to the span of the active ones counts as part of it."""
+
+CONTRIBUTES = 1e-13
+"""Coefficients of unit normals below this are rounding."""
 
 OPTIMAL = 0
 CONTRADICTION = 1
 STALLED = 2
 
-CONTRIBUTES = 1e-13
-"""Coefficients of unit normals below this are rounding."""
-
 
 @kernel
-def solve_dual(work, count, slack, first, tolerance):  # type: ignore[no-untyped-def]
-    """Continue from ``count`` active constraints until constraints ``first`` and later hold.
-
-    On ``CONTRADICTION`` the first ``n + 1`` entries of ``work.culprits`` and ``work.certificate`` hold
-    the proof, ``n`` the returned number of active constraints: a combination with positive weights whose
-    normals cancel.
-
-    :return: outcome and the number of active constraints
-    """
-    for _ in range(20 + 4 * work.offsets.shape[0]):
-        incoming = _most_violated(work, slack, first, tolerance)
-        if incoming < 0:
-            return OPTIMAL, count
-        outcome, count = _add(work, count, slack, incoming)
-        if outcome != OPTIMAL:
-            return outcome, count
-    return STALLED, count
-
-
-@kernel
-def residual(work, slack, i):  # type: ignore[no-untyped-def]
-    """``normal . v - offset``, at least 0 where constraint ``i`` holds."""
-    value = slack * work.lifts[i] - work.offsets[i]
-    for j in range(work.v.shape[0]):
-        value += work.normals[i, j] * work.v[j]
-    return value
-
-
-@kernel
-def _most_violated(work, slack, first, tolerance):  # type: ignore[no-untyped-def]
+def most_violated(table, solution, slack, first):  # type: ignore[no-untyped-def]
+    """The most violated constraint from ``first`` on that is not active, -1 for none; and its residual."""
+    dim = solution.shape[1] - 1
     worst = 0.0
     index = -1
-    for i in range(first, work.offsets.shape[0]):
-        r = residual(work, slack, i)
-        if r < worst and not work.is_active[i] and r < -tolerance * work.sizes[i] and work.norms[i] > 0.0:
+    for i in range(first, table.shape[0]):
+        r = slack * table[i, dim + 2] - table[i, dim]
+        for j in range(dim):
+            r += table[i, j] * solution[0, j]
+        if r < worst and r < -FEASIBILITY * table[i, dim + 1] and table[i, dim + 4] == 0.0:
             worst = r
             index = i
-    return index
+    return index, worst
 
 
 @kernel
-def _add(work, count, slack, incoming):  # type: ignore[no-untyped-def]
-    """Make ``incoming`` active, dropping what it makes superfluous."""
-    multiplier = 0.0
-    for _ in range(2 * work.active.shape[0] + 2):
-        length = split_normal(work, count, incoming)
-        independent = count < work.v.shape[0] and length > INDEPENDENT
-        needed = -residual(work, slack, incoming) / (length * length) if independent else np.inf
-        if independent:
-            for i in range(count):
-                work.certificate[i] = work.along[i]  # coordinates in the basis, needed again below
-        combine(work, count)
-        step, leaving = _longest_dual_step(work, count)
-        if leaving < 0 and not independent:
-            _write_certificate(work, count, incoming)
-            return CONTRADICTION, count
-        full = needed <= step
-        step = max(needed, 0.0) if full else step
-        for i in range(count):
-            work.multipliers[i] -= step * work.along[i]
-        multiplier += step
-        if independent:
-            for j in range(work.v.shape[0]):
-                work.v[j] += step * work.away[j]
-        if full:
-            for i in range(count):
-                work.along[i] = work.certificate[i]
-            append_split(work, count, length)
-            work.active[count] = incoming
-            work.multipliers[count] = multiplier
-            work.is_active[incoming] = True
-            return OPTIMAL, count + 1
-        _drop(work, count, leaving)
-        count -= 1
-    return STALLED, count
+def append(table, solution, basis, position, index):  # type: ignore[no-untyped-def]
+    """Extend the basis at ``position`` by normal ``index``; the length of the part that is new.
+
+    Gram-Schmidt done twice is as orthogonal as Householder. Coordinates go to ``R[:, position]``. Up to
+    :data:`INDEPENDENT` the new direction is rounding and must not be used.
+    """
+    dim = solution.shape[1] - 1
+    new = solution[2]
+    for j in range(dim):
+        new[j] = table[index, j]
+    for i in range(position):
+        solution[3, i] = 0.0
+    for _ in range(2):
+        for i in range(position):
+            dot = 0.0
+            for j in range(dim):
+                dot += basis[0, i, j] * new[j]
+            solution[3, i] += dot
+            for j in range(dim):
+                new[j] -= dot * basis[0, i, j]
+    square = 0.0
+    for j in range(dim):
+        square += new[j] * new[j]
+    length = np.sqrt(square)
+    if position == dim or not length > INDEPENDENT:
+        return 0.0
+    for i in range(position):
+        basis[1, i, position] = solution[3, i]
+    basis[1, position, position] = length
+    for j in range(dim):
+        basis[0, position, j] = new[j] / length
+    return length
 
 
 @kernel
-def _longest_dual_step(work, count):  # type: ignore[no-untyped-def]
-    """Largest step that keeps every multiplier at least 0, and the constraint that limits it."""
+def dual_step(solution, basis, count):  # type: ignore[no-untyped-def]
+    """Write to ``solution[3]`` the incoming normal as a combination of the active ones.
+
+    :return: the longest step along it that keeps every multiplier at least 0, and what limits it (-1: nothing)
+    """
     longest = np.inf
     leaving = -1
-    for i in range(count):
-        if work.along[i] > CONTRIBUTES:
-            step = max(work.multipliers[i], 0.0) / work.along[i]
+    for i in range(count - 1, -1, -1):
+        value = solution[3, i]
+        for j in range(i + 1, count):
+            value -= basis[1, i, j] * solution[3, j]
+        value /= basis[1, i, i]
+        solution[3, i] = value
+        if value > CONTRIBUTES:
+            step = max(solution[1, i], 0.0) / value
             if step < longest:
                 longest = step
                 leaving = i
@@ -119,18 +108,54 @@ def _longest_dual_step(work, count):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _drop(work, count, position):  # type: ignore[no-untyped-def]
-    work.is_active[work.active[position]] = False
-    for i in range(position, count - 1):
-        work.active[i] = work.active[i + 1]
-        work.multipliers[i] = work.multipliers[i + 1]
-    rebuild(work, position, count - 1)
+def solve_dual(table, solution, basis, active, count, slack, first):  # type: ignore[no-untyped-def]
+    """Continue from ``count`` active constraints until constraints ``first`` and later hold.
 
+    A contradiction is a combination with positive weights of ``count + 1`` constraints whose normals cancel.
 
-@kernel
-def _write_certificate(work, count, incoming):  # type: ignore[no-untyped-def]
-    for i in range(count):
-        work.certificate[i] = max(-work.along[i], 0.0)
-        work.culprits[i] = work.active[i]
-    work.certificate[count] = 1.0
-    work.culprits[count] = incoming
+    :return: outcome and number of active constraints
+    """
+    dim = solution.shape[1] - 1
+    incoming = -1
+    violation = 0.0
+    multiplier = 0.0
+    for _ in range(20 + 8 * table.shape[0]):
+        if incoming < 0:
+            incoming, violation = most_violated(table, solution, slack, first)
+            multiplier = 0.0
+        if incoming < 0:
+            return OPTIMAL, count
+        length = append(table, solution, basis, count, incoming)
+        step, leaving = dual_step(solution, basis, count)
+        if leaving < 0 and length == 0.0:
+            for i in range(count):
+                solution[3, i] = max(-solution[3, i], 0.0)
+                active[1, i] = active[0, i]
+            solution[3, count] = 1.0
+            active[1, count] = incoming
+            return CONTRADICTION, count
+        # A violation that rounding has already closed still has to be added: its multiplier counts.
+        full = length > 0.0 and max(-violation, 0.0) <= step * length * length
+        if full:
+            step = max(-violation, 0.0) / (length * length)
+        for i in range(count):
+            solution[1, i] -= step * solution[3, i]
+        multiplier += step
+        if length > 0.0:
+            violation += step * length * length
+            for j in range(dim):
+                solution[0, j] += step * length * basis[0, count, j]
+        if full:
+            active[0, count] = incoming
+            solution[1, count] = multiplier
+            table[incoming, dim + 4] = 1.0
+            count += 1
+            incoming = -1
+            continue
+        table[active[0, leaving], dim + 4] = 0.0
+        count -= 1
+        for i in range(leaving, count):
+            active[0, i] = active[0, i + 1]
+            solution[1, i] = solution[1, i + 1]
+            append(table, solution, basis, i, active[0, i])
+    return STALLED, count

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from sb3_barriernet.projection.kernels.compiling import kernel
-from sb3_barriernet.projection.kernels.memory import coefficient, lower, nominal, offset, upper
+from sb3_barriernet.projection.kernels.memory import load64
+from sb3_barriernet.projection.kernels.sample import LARGEST
 
 
 @kernel
-def solve_interval(problem, sample, point, found):  # type: ignore[no-untyped-def]
-    """Write the action into ``point`` and its face into ``found``; the number of faces, -1 if undecided.
+def solve_interval(local, A, A_row, c, rows, found):  # type: ignore[no-untyped-def]
+    """Write the action into ``local`` and its face into ``found``; the number of faces, -1 if undecided.
 
     Rows without a coefficient, quotients that overflow and empty intervals are left to the general solver.
     """
-    low = lower(problem, sample, 0)
-    high = upper(problem, sample, 0)
-    low_face = problem.rows
-    high_face = problem.rows + 1
-    for k in range(problem.rows):
-        a = coefficient(problem, sample, k, 0)
-        bound = -offset(problem, sample, k) / a
-        if not abs(bound) < np.inf:
+    low = local[1, 0]
+    high = local[2, 0]
+    low_face = rows
+    high_face = rows + 1
+    for k in range(rows):
+        a = load64(A, k * A_row)
+        bound = -load64(c, k) / a
+        if not abs(bound) <= LARGEST:
             return -1
         if a > 0.0 and bound > low:
             low = bound
@@ -29,14 +28,9 @@ def solve_interval(problem, sample, point, found):  # type: ignore[no-untyped-de
         elif a < 0.0 and bound < high:
             high = bound
             high_face = k
-    if not low <= high:
+    if low > high:
         return -1
-    u = nominal(problem, sample, 0)
-    point[0] = min(max(u, low), high)
-    if u < low:
-        found[0] = low_face
-        return 1
-    if u > high:
-        found[0] = high_face
-        return 1
-    return 0
+    u = local[0, 0]
+    local[3, 0] = min(max(u, low), high)
+    found[0] = low_face if u < low else high_face
+    return 1 if u < low or u > high else 0

@@ -27,9 +27,7 @@ if TYPE_CHECKING:
 OPT_OUT = "SB3_BARRIERNET_ZOO"
 """Environment variable that turns the hook off when it is ``0``."""
 
-EXTENDED_MODULES = frozenset(
-    {"rl_zoo3.utils", "rl_zoo3.hyperparams_opt", "rl_zoo3.exp_manager", "rl_zoo3.import_envs"}
-)
+EXTENDED_MODULES = frozenset({"rl_zoo3.utils", "rl_zoo3.hyperparams_opt", "rl_zoo3.exp_manager", "rl_zoo3.import_envs"})
 """The modules that :data:`sb3_barriernet.zoo.registration.EXTENSIONS` knows how to extend."""
 
 

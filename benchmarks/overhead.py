@@ -1,0 +1,109 @@
+"""What the barrier costs: BarrierPPO against PPO on the same environment, inputs and hyperparameters.
+
+    python benchmarks/overhead.py --rounds 5 --steps 65536 --out benchmarks/results/overhead.json
+
+Trainings alternate in one process on one thread, so that the machine's moods hit both; quote the ratios.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch as th
+from stable_baselines3 import PPO
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.vec_env import VecEnv
+
+from sb3_barriernet import BarrierPPO, NominalActorCriticPolicy
+from sb3_barriernet.envs import PursuitEvasionBarrier, VecScaleReward, share_simulation
+
+ENV_ID = "PursuitEvasion-v0"
+SETTINGS = dict(n_steps=32, batch_size=256, n_epochs=10, learning_rate=1e-3, ent_coef=0.001, device="cpu")
+PREDICT_CALLS = 2000
+
+
+def make_env(seed: int) -> VecEnv:
+    venv = make_vec_env(ENV_ID, 64, seed=seed, wrapper_class=PursuitEvasionBarrier)
+    return VecScaleReward(share_simulation(venv), 0.05)
+
+
+def make_models(seed: int) -> dict[str, PPO]:
+    return {
+        "barrierppo": BarrierPPO("MlpPolicy", make_env(seed), seed=seed, **SETTINGS),
+        "ppo": PPO(NominalActorCriticPolicy, make_env(seed), seed=seed, **SETTINGS),
+    }
+
+
+def timed(function: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def time_training(model: PPO, steps: int) -> dict[str, float]:
+    """Seconds of ``learn``, and the part of it spent in updates."""
+    update, spent = model.train, []
+    model.train = lambda: spent.append(timed(update))  # type: ignore[method-assign]
+    total = timed(lambda: model.learn(steps))
+    del model.train
+    return {"train_s": total, "update_s": sum(spent), "rollout_s": total - sum(spent)}
+
+
+def time_predict(models: dict[str, PPO]) -> dict[str, float]:
+    """Median microseconds of ``predict`` on one observation, calls alternating."""
+    env = make_env(0)
+    observation = {key: value[:1] for key, value in env.reset().items()}
+    times: dict[str, list[float]] = {name: [] for name in models}
+    for _ in range(PREDICT_CALLS):
+        for name, model in models.items():
+            times[name].append(timed(lambda model=model: model.predict(observation, deterministic=True)))
+    return {name: 1e6 * statistics.median(of_model) for name, of_model in times.items()}
+
+
+def measure(rounds: int, steps: int) -> dict[str, Any]:
+    for model in make_models(0).values():  # compile and warm up
+        model.learn(2048)
+    samples: list[dict[str, dict[str, float]]] = []
+    for seed in range(rounds):
+        models = make_models(seed)
+        order = list(models) if seed % 2 == 0 else list(models)[::-1]
+        samples.append({name: time_training(models[name], steps) for name in order})
+        print(f"round {seed}: {samples[-1]}", flush=True)
+    predict = time_predict(models)
+    ratios = {
+        key: statistics.median(sample["barrierppo"][key] / sample["ppo"][key] for sample in samples)
+        for key in ("train_s", "update_s", "rollout_s")
+    }
+    ratios["predict_us"] = predict["barrierppo"] / predict["ppo"]
+    return {"ratios": ratios, "predict_us": predict, "rounds": samples}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=65536)
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args()
+    th.set_num_threads(1)
+    result = {
+        "env": ENV_ID,
+        "command": " ".join(["python", *sys.argv]),
+        "machine": f"{platform.machine()}, {platform.system()} {platform.release()}, torch {th.__version__}, 1 thread",
+        **measure(args.rounds, args.steps),
+    }
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    args.out.write_text(json.dumps(result, indent=2) + "\n")
+    for name, ratio in result["ratios"].items():
+        print(f"{name:12s} BarrierPPO / PPO = {ratio:.3f}")
+
+
+if __name__ == "__main__":
+    main()

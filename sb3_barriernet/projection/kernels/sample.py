@@ -1,0 +1,58 @@
+"""One sample's actions and box, copied next to each other; and the action written back."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sb3_barriernet.projection.kernels.compiling import kernel
+from sb3_barriernet.projection.kernels.memory import load32, load64, store32, store64
+
+NOMINAL, LOW, HIGH, POINT = range(4)
+"""Rows of ``local (4, M)``: nominal action, bounds, and the action to be returned (at first: the clip)."""
+
+LARGEST = np.finfo(np.float64).max
+
+
+@kernel
+def load_sample(local, u, single, low, high, box):  # type: ignore[no-untyped-def]
+    """Fill ``local`` from element ``u`` and ``box`` on; False where a number or the box is invalid."""
+    valid = True
+    dim = local.shape[1]
+    for j in range(dim):
+        value = load32(u, j) if single else load64(u, j)
+        below = load64(low, box + j)
+        above = load64(high, box + j)
+        valid &= (below <= above) & (abs(value) <= LARGEST) & (below <= LARGEST) & (above >= -LARGEST)
+        local[0, j] = value
+        local[1, j] = below
+        local[2, j] = above
+        local[3, j] = min(max(value, below), above)
+    return valid
+
+
+@kernel
+def load_backup(local, backup, has_backup):  # type: ignore[no-untyped-def]
+    """The backup action, or 0, clipped to those bounds that are numbers."""
+    for j in range(local.shape[1]):
+        value = load64(backup, j) if has_backup else 0.0
+        if value < local[1, j] and local[1, j] <= LARGEST:
+            value = local[1, j]
+        if value > local[2, j] and local[2, j] >= -LARGEST:
+            value = local[2, j]
+        local[3, j] = value
+
+
+@kernel
+def store_action(local, action, single):  # type: ignore[no-untyped-def]
+    """Write the action, which lies in the box, so that it still does after rounding to float32."""
+    for j in range(local.shape[1]):
+        value = local[3, j]
+        if not single:
+            store64(action, j, value)
+            continue
+        rounded = np.float32(value)
+        if rounded < local[1, j]:
+            rounded = np.nextafter(rounded, np.float32(np.inf))
+        elif rounded > local[2, j]:
+            rounded = np.nextafter(rounded, np.float32(-np.inf))
+        store32(action, j, rounded)
