@@ -10,10 +10,15 @@ import pandas as pd
 WINDOW = 200
 """Episodes in the moving average of a learning curve."""
 
+FEWEST = 50
+"""Episodes in its first point."""
+
 
 @dataclass(frozen=True)
 class LearningCurve:
     """One entry per finished training episode, moving averages over the last :data:`WINDOW` episodes.
+
+    The first :data:`FEWEST` episodes are left out: the first to finish are the short ones.
 
     :param steps: environment steps of all episodes that had ended, ``(E,)``
     :param success: share of episodes that succeeded
@@ -30,8 +35,9 @@ class LearningCurve:
 
     def steps_to(self, level: float) -> int | None:
         """Steps until ``safe_success`` first reaches ``level`` over a full window; None if it never does."""
-        reached = np.flatnonzero(self.safe_success[WINDOW - 1 :] >= level)
-        return int(self.steps[WINDOW - 1 + reached[0]]) if len(reached) else None
+        first_full = WINDOW - FEWEST
+        reached = np.flatnonzero(self.safe_success[first_full:] >= level)
+        return int(self.steps[first_full + reached[0]]) if len(reached) else None
 
 
 def learning_curve(episodes: pd.DataFrame) -> LearningCurve:
@@ -39,17 +45,17 @@ def learning_curve(episodes: pd.DataFrame) -> LearningCurve:
     success = episodes["is_success"].to_numpy(dtype=float)
     violation_steps = episodes["violation_steps"].to_numpy(dtype=float)
     return LearningCurve(
-        steps=np.cumsum(episodes["l"].to_numpy()),
+        steps=np.cumsum(episodes["l"].to_numpy())[FEWEST - 1 :],
         success=_moving_average(success),
         safe_success=_moving_average(success * (violation_steps == 0)),
         returns=_moving_average(episodes["r"].to_numpy(dtype=float)),
-        violations=np.cumsum(violation_steps),
+        violations=np.cumsum(violation_steps)[FEWEST - 1 :],
     )
 
 
 def _moving_average(values: np.ndarray) -> np.ndarray:
-    """Mean of the last ``WINDOW`` values, of fewer at the beginning."""
+    """Mean of the last ``WINDOW`` values, of fewer at the beginning, from the ``FEWEST``-th on."""
     total = np.concatenate([[0.0], np.cumsum(values)])
     end = np.arange(1, len(values) + 1)
     start = np.maximum(end - WINDOW, 0)
-    return (total[end] - total[start]) / (end - start)
+    return ((total[end] - total[start]) / (end - start))[FEWEST - 1 :]

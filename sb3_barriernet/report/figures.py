@@ -25,7 +25,7 @@ def plot_learning_curves(curves: Mapping[str, Sequence[LearningCurve]], path: Pa
         ]
         for ax, (title, read) in zip(axes, panels, strict=True):
             for algo, of_seeds in curves.items():
-                _band(ax, algo, of_seeds, read)
+                _band(ax, algo, [curve for curve in of_seeds if len(curve.steps)], read)
             ax.set(title=title, xlabel="environment steps")
             ax.xaxis.set_major_formatter(lambda steps, _: f"{steps / 1000:.0f}k")
         for ax in axes[:2]:
@@ -39,8 +39,10 @@ def plot_learning_curves(curves: Mapping[str, Sequence[LearningCurve]], path: Pa
 def _band(
     ax: plt.Axes, algo: str, curves: Sequence[LearningCurve], read: Callable[[LearningCurve], np.ndarray]
 ) -> None:
+    if not curves:  # a trial run with next to no episodes
+        return
     grid = np.linspace(0, max(curve.steps[-1] for curve in curves), GRID_POINTS)
-    values = np.stack([np.interp(grid, curve.steps, read(curve)) for curve in curves])
+    values = np.stack([np.interp(grid, curve.steps, read(curve), left=np.nan) for curve in curves])
     ax.fill_between(grid, values.min(axis=0), values.max(axis=0), color=COLORS[algo], alpha=0.18, linewidth=0)
     ax.plot(grid, values.mean(axis=0), LINES[algo], color=COLORS[algo], label=LABELS[algo])
 

@@ -3,6 +3,7 @@
 Upstream's PPO sampler would do most of it, but its rollouts ignore the number of environments
 and its learning rates stay constant. The tuner replaces ``policy_kwargs`` wholesale; that is why
 every barrier setting is a keyword of BarrierPPO itself, out of its reach unless sampled here.
+``action_std`` is not: it is in action units, which a sampler that sees no environment cannot know.
 """
 
 from __future__ import annotations

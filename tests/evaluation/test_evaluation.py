@@ -14,7 +14,7 @@ from sb3_barriernet.evaluation import (
     run_episodes,
     summarise_episodes,
 )
-from sb3_barriernet.evaluation.learning_curve import WINDOW, learning_curve
+from sb3_barriernet.evaluation.learning_curve import FEWEST, WINDOW, learning_curve
 from sb3_barriernet.evaluation.training_record import training_record
 from tests.toys import DriftingPoint, limited_point
 
@@ -157,7 +157,9 @@ def test_learning_curve_counts_steps_and_finds_the_level():
     )
     curve = learning_curve(episodes)
     assert curve.steps[-1] == 10 * num
-    assert curve.success[2 * WINDOW - 1] == 1.0
+    assert len(curve.steps) == len(curve.success) == len(curve.violations) == num - FEWEST + 1
+    assert curve.success[2 * WINDOW - FEWEST] == 1.0
+    assert curve.success[2 * WINDOW - FEWEST - 1] < 1.0
     assert curve.safe_success[-1] == pytest.approx(0.5)
     assert curve.violations[-1] == WINDOW / 2
     assert curve.steps_to(0.95) == 10 * (WINDOW + 0.95 * WINDOW)

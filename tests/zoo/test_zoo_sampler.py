@@ -31,6 +31,12 @@ def test_rollouts_hold_whole_batches_and_stay_bounded(n_envs: int) -> None:
         assert keywords["n_steps"] > 1
 
 
+def test_discounts_are_those_of_long_tasks() -> None:
+    for _, keywords in draws(64):
+        assert 0.95 <= keywords["gamma"] < 1.0
+        assert 0.8 <= keywords["gae_lambda"] < 1.0
+
+
 def test_barrier_settings_are_out_of_reach() -> None:
     for _, keywords in draws(64):
         assert set(keywords) <= PLAIN_PPO_KEYWORDS

@@ -45,6 +45,7 @@ UNBOUNDED = 1e4
 def solve(problem: Problem) -> Projection:
     """Project on the CPU; differentiable through cvxpylayers, but for relaxed samples' violation."""
     valid = _valid(problem)
+    problem = problem._replace(u=torch.where(valid[:, None], problem.u, 0.0))
     u, A, c = problem.u.double(), problem.A, problem.c
     batch, rows, dim = A.shape
     low, high = _finite_box(problem)
