@@ -20,10 +20,10 @@ from typing import Any
 import torch as th
 from stable_baselines3 import PPO
 from stable_baselines3.common.env_util import make_vec_env
-from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
 from sb3_barriernet import BarrierPPO, NominalActorCriticPolicy
-from sb3_barriernet.envs import PursuitEvasionBarrier, VecScaleReward, share_simulation
+from sb3_barriernet.envs import PursuitEvasionBarrier, share_simulation
 
 ENV_ID = "PursuitEvasion-v0"
 SETTINGS = dict(n_steps=32, batch_size=256, n_epochs=10, learning_rate=1e-3, ent_coef=0.001, device="cpu")
@@ -32,7 +32,7 @@ PREDICT_CALLS = 2000
 
 def make_env(seed: int) -> VecEnv:
     venv = make_vec_env(ENV_ID, 64, seed=seed, wrapper_class=PursuitEvasionBarrier)
-    return VecScaleReward(share_simulation(venv), 0.05)
+    return VecNormalize(share_simulation(venv), norm_obs=False)
 
 
 def make_models(seed: int) -> dict[str, PPO]:

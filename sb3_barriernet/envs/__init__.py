@@ -6,7 +6,7 @@ from sb3_barriernet.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from sb3_barriernet.envs.barrier_observation import BarrierObservation
-    from sb3_barriernet.envs.batched import VecScaleReward, share_simulation
+    from sb3_barriernet.envs.batched import share_simulation
     from sb3_barriernet.envs.pursuit_barrier import PursuitEvasionBarrier
     from sb3_barriernet.envs.pursuit_evasion import PursuitEvasionEnv
 
@@ -14,7 +14,6 @@ __all__ = [
     "BarrierObservation",
     "PursuitEvasionBarrier",
     "PursuitEvasionEnv",
-    "VecScaleReward",
     "share_simulation",
 ]
 
@@ -24,7 +23,6 @@ __getattr__, __dir__ = lazy_exports(
         "BarrierObservation": "barrier_observation",
         "PursuitEvasionBarrier": "pursuit_barrier",
         "PursuitEvasionEnv": "pursuit_evasion",
-        "VecScaleReward": "batched",
         "share_simulation": "batched",
     },
 )

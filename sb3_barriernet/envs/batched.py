@@ -6,15 +6,11 @@ all games, and one vectorised call computes all barrier rows. Results are bitwis
 
 For the RL Zoo::
 
-    vec_env_wrapper:
-      - sb3_barriernet.envs.batched.share_simulation
-      - sb3_barriernet.envs.batched.VecScaleReward:
-          scale: 0.05
+    vec_env_wrapper: sb3_barriernet.envs.share_simulation
 """
 
 from __future__ import annotations
 
-import math
 import time
 import warnings
 from functools import cached_property
@@ -24,14 +20,13 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker
 from stable_baselines3.common.monitor import Monitor
-from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecEnvWrapper
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
 from sb3_barriernet.envs.barrier_observation import BarrierObservation
 from sb3_barriernet.envs.pursuit_barrier import PursuitEvasionBarrier, read_pursuer
 from sb3_barriernet.envs.pursuit_evasion import PursuitEvasionEnv
 from sb3_barriernet.envs.pursuit_simulation import PursuitSimulation
-from sb3_barriernet.errors import ConfigurationError
 
 KNOWN_WRAPPERS = (Monitor, OrderEnforcing, PassiveEnvChecker, BarrierObservation, PursuitEvasionBarrier)
 """Wrappers whose step is understood here; exact types, because a subclass may do anything."""
@@ -132,33 +127,6 @@ class SharedSimulationVecEnv(DummyVecEnv):
         first, self.reset_infos[i] = self.envs[i].reset()
         for key, value in first.items():
             observations[key][i] = value
-
-
-class VecScaleReward(VecEnvWrapper):
-    """Multiplies the rewards that the learner sees; ``Monitor``, further inside, keeps the task's own return.
-
-    :param venv: the vectorised task
-    :param scale: positive factor
-    :raises ConfigurationError: for any other factor
-    """
-
-    def __init__(self, venv: VecEnv, scale: float) -> None:
-        if not (math.isfinite(scale) and scale > 0):
-            raise ConfigurationError(
-                f"Found the reward scale {scale}; expected a positive number, for example 0.05. "
-                "Zero would hide the task from the learner, a negative one would turn it around."
-            )
-        super().__init__(venv)
-        self.scale = scale
-
-    def reset(self) -> VecEnvObs:
-        """Begin an episode in every environment."""
-        return self.venv.reset()
-
-    def step_wait(self) -> VecEnvStepReturn:
-        """The wrapped step with scaled rewards."""
-        observations, rewards, dones, infos = self.venv.step_wait()
-        return observations, rewards * np.float32(self.scale), dones, infos
 
 
 def _close_episode(monitor: Monitor, info: dict[str, Any]) -> dict[str, Any]:

@@ -93,9 +93,7 @@ class Canvas:
         self._pen.ellipse(_grown(self._box(x, y, radius), 2), fill=(255, 255, 255))
         self._pen.ellipse(self._box(x, y, radius), fill=colour)
 
-    def wedge(
-        self, x: float, y: float, heading: float, radius: float, spread: float, colour: Sequence[int]
-    ) -> None:
+    def wedge(self, x: float, y: float, heading: float, radius: float, spread: float, colour: Sequence[int]) -> None:
         """A sector around the heading [rad] of ``spread`` [rad] to either side."""
         self._pen.pieslice(
             self._box(x, y, radius),

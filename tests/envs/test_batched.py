@@ -16,7 +16,7 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecMonitor
 
-from sb3_barriernet.envs.batched import SharedSimulationVecEnv, VecScaleReward, share_simulation
+from sb3_barriernet.envs.batched import SharedSimulationVecEnv, share_simulation
 from sb3_barriernet.envs.pursuit_barrier import PursuitEvasionBarrier
 from sb3_barriernet.envs.registration import PURSUIT_TASKS, register_envs
 from sb3_barriernet.errors import ConfigurationError, InvalidActionError, InvalidRowsError
@@ -267,9 +267,7 @@ def _different_settings() -> VecEnv:
 
 def _different_barriers() -> VecEnv:
     gains = (1.0, 2.0)
-    return DummyVecEnv(
-        [lambda a=a: PursuitEvasionBarrier(gym.make("PursuitEvasion-v0"), alpha=a) for a in gains]
-    )
+    return DummyVecEnv([lambda a=a: PursuitEvasionBarrier(gym.make("PursuitEvasion-v0"), alpha=a) for a in gains])
 
 
 def _bare() -> VecEnv:
@@ -302,22 +300,3 @@ def test_barriers_that_have_worked_already_are_still_the_same() -> None:
     venv = make(wrapper=PursuitEvasionBarrier)
     venv.envs[0].reset()
     assert isinstance(share_simulation(venv), SharedSimulationVecEnv)
-
-
-def test_scaled_rewards_leave_the_monitor_alone() -> None:
-    scaled, plain = VecScaleReward(share_simulation(make(max_steps=50)), scale=0.05), make(max_steps=50)
-    scaled.reset()
-    plain.reset()
-    for _ in range(120):
-        actions = np.full((8, 2), 0.5, dtype=np.float32)
-        _, small, _, my_infos = scaled.step(actions)
-        _, large, _, infos = plain.step(actions)
-        assert small.dtype == np.float32
-        np.testing.assert_allclose(small, 0.05 * large, rtol=1e-6)
-        assert_same(my_infos, infos)
-
-
-@pytest.mark.parametrize("scale", [0.0, -1.0, float("nan"), float("inf")])
-def test_a_scale_that_makes_no_sense_is_refused(scale: float) -> None:
-    with pytest.raises(ConfigurationError, match="positive number"):
-        VecScaleReward(make(n_envs=1), scale=scale)

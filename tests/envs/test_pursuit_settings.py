@@ -43,9 +43,7 @@ def test_lists_from_yaml_mean_the_same_as_tuples() -> None:
 
 
 def test_presets_are_the_published_tasks() -> None:
-    assert PRESETS["open"] == PursuitSettings(
-        arena_size=20.0, obstacles=(2, 2), evader="random", evader_speed=1.0
-    )
+    assert PRESETS["open"] == PursuitSettings(arena_size=20.0, obstacles=(2, 2), evader="random", evader_speed=1.0)
     clutter = PRESETS["clutter"]
     assert (clutter.arena_size, clutter.obstacles, clutter.evader, clutter.evader_speed) == (
         10.0,

@@ -49,9 +49,7 @@ def test_every_step_is_that_of_the_oracle(settings: PursuitSettings) -> None:
     simulation = started(settings, 12)
     violations = captures = timeouts = 0
     for actions in reckless(np.random.default_rng(1), 150, 12):
-        before = [
-            (tuple(simulation.pursuer[i].tolist()), tuple(simulation.evader[i].tolist())) for i in range(12)
-        ]
+        before = [(tuple(simulation.pursuer[i].tolist()), tuple(simulation.evader[i].tolist())) for i in range(12)]
         simulation.step(actions)
         for i in range(12):
             _compare_with_oracle(simulation, i, before[i], tuple(actions[i].tolist()))
@@ -227,9 +225,7 @@ def test_an_evader_on_the_run_seldom_touches_anything_or_stops(evader: str) -> N
     for _ in range(300):
         before = simulation.evader.copy()
         simulation.step(np.zeros((64, 2)))
-        gaps = [
-            oracle.clearance(*simulation.evader[i, :2], discs(simulation, i), settings) for i in range(64)
-        ]
+        gaps = [oracle.clearance(*simulation.evader[i, :2], discs(simulation, i), settings) for i in range(64)]
         touching.append(np.array(gaps) < 1e-6)
         halted.append(np.hypot(*(simulation.evader - before)[:, :2].T) < 0.1 * settings.dt)
     assert np.mean(touching) < 0.1

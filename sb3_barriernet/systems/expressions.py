@@ -1,0 +1,93 @@
+"""SymPy expressions as batched functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+import sympy as sp
+
+from sb3_barriernet.errors import ConfigurationError
+
+SymbolGroup = tuple[sp.Symbol, ...]
+
+
+class SymbolicArray:
+    """A matrix of expressions that is evaluated over leading dimensions.
+
+    The expressions are the truth: they print, they pickle into worker processes, and every process
+    compiles them when it first needs numbers, common subexpressions once.
+
+    :param expressions: matrix ``(R, C)``
+    :param groups: the arguments; each is a tuple of symbols, passed as one array ``(..., len(group))``
+    """
+
+    def __init__(self, expressions: sp.Matrix, groups: Sequence[SymbolGroup]):
+        self.expressions = sp.ImmutableMatrix(expressions)
+        self.groups = tuple(tuple(group) for group in groups)
+        self.shape: tuple[int, int] = self.expressions.shape
+        _refuse_unknown(self.expressions, self.groups)
+
+    def __call__(self, *arguments: np.ndarray) -> np.ndarray:
+        """Values ``(..., R, C)`` at arguments ``(..., len(group))`` whose leading dimensions broadcast.
+
+        Outside the domain of an expression (a division by zero, say) the value is NaN or infinite.
+        """
+        arrays = [np.asarray(argument, dtype=np.float64) for argument in arguments]
+        self._check_widths(arrays)
+        lead = np.broadcast_shapes(*(array.shape[:-1] for array in arrays))
+        values = np.empty((*lead, *self.shape))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            entries = self._function(*(array[..., i] for array in arrays for i in range(array.shape[-1])))
+        for index, entry in zip(np.ndindex(self.shape), entries, strict=True):
+            values[(..., *index)] = entry
+        return values
+
+    def torch(self, *arguments: Any) -> Any:
+        """The same for torch tensors, differentiable."""
+        import torch
+
+        columns = [argument[..., i] for argument in arguments for i in range(argument.shape[-1])]
+        entries = [torch.as_tensor(entry, dtype=columns[0].dtype) for entry in self._torch_function(*columns)]
+        values = torch.stack(torch.broadcast_tensors(columns[0], *entries)[1:], dim=-1)
+        return values.reshape(*values.shape[:-1], *self.shape)
+
+    @cached_property
+    def _function(self) -> Callable[..., list[Any]]:
+        return _compile(self.expressions, self.groups, "numpy")
+
+    @cached_property
+    def _torch_function(self) -> Callable[..., list[Any]]:
+        return _compile(self.expressions, self.groups, "torch")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if not name.endswith("_function")}
+
+    def _check_widths(self, arrays: list[np.ndarray]) -> None:
+        widths = [array.shape[-1] if array.ndim else 0 for array in arrays]
+        expected = [len(group) for group in self.groups]
+        if widths != expected:
+            raise ConfigurationError(
+                f"Found arguments of width {widths}; expected {expected}, for "
+                f"{[list(group) for group in self.groups]}. Return one array for each group, in this order."
+            )
+
+
+@lru_cache(maxsize=256)
+def _compile(
+    expressions: sp.ImmutableMatrix, groups: tuple[SymbolGroup, ...], backend: str
+) -> Callable[..., list[Any]]:
+    arguments = [symbol for group in groups for symbol in group]
+    return sp.lambdify(arguments, list(expressions), modules=backend, cse=True)
+
+
+def _refuse_unknown(expressions: sp.ImmutableMatrix, groups: tuple[SymbolGroup, ...]) -> None:
+    unknown = expressions.free_symbols - {symbol for group in groups for symbol in group}
+    if unknown:
+        raise ConfigurationError(
+            f"Found the symbols {sorted(map(str, unknown))} without a value; known are {[list(g) for g in groups]}. "
+            "Use the system's own symbols (SymPy tells symbols apart by name and assumptions), "
+            "insert numbers for constants, or declare parameters."
+        )
