@@ -5,8 +5,8 @@
 #   make test-slow    its long tests            make format   rewrite to the house style
 #   make wheel        build dist/*.whl
 #
-# PYTHON=/path/to/python picks another interpreter for a new .venv; TORCH_INDEX=https://pypi.org/simple
-# installs the CUDA build of torch where PyPI has one; STEPS=20000 shortens the training of the demo.
+# PYTHON=/path/to/python picks another interpreter for a new .venv; TORCH_INDEX= (empty) installs torch from the
+# default index, where Linux gets the CUDA build; STEPS=20000 shortens the training of the demo.
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -57,8 +57,8 @@ clean:
 
 # The start-up files are copied by an editable install, so a change to them asks for a new one.
 $(STAMP): pyproject.toml constraints.txt $(wildcard sb3_barriernet/zoo/startup/*sb3*) | $(BIN)/python
-	$(BIN)/python -m pip install -c constraints.txt --no-deps --retries 1 --index-url $(TORCH_INDEX) torch \
-	    || echo "No torch from $(TORCH_INDEX): the default index serves it instead."
+	$(if $(TORCH_INDEX),$(BIN)/python -m pip install -c constraints.txt --no-deps --retries 1 \
+	    --index-url $(TORCH_INDEX) torch || echo "No torch from $(TORCH_INDEX): the default index serves it instead.")
 	$(BIN)/python -m pip install -c constraints.txt -e ".[test,lint]"
 	@touch $@
 

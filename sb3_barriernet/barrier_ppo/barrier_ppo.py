@@ -24,7 +24,8 @@ from sb3_barriernet.barrier_ppo.policies import (
     BarrierActorCriticPolicy,
     BarrierMultiInputActorCriticPolicy,
 )
-from sb3_barriernet.barrier_ppo.rollout_statistics import summarise
+from sb3_barriernet.barrier_ppo.rollout_statistics import squared_correction, summarise
+from sb3_barriernet.barrier_ppo.schedules import coefficient_schedule
 from sb3_barriernet.errors import ConfigurationError, InvalidRowsError
 from sb3_barriernet.projection import Projection, Status
 
@@ -51,6 +52,10 @@ class BarrierPPO(PPO):
     :param projection_backend: name of the projection backend
     :param backup_action: ``(M,)``, taken by ``predict`` where rows or nominal action are not finite; by
         default the action of the box closest to zero
+    :param correction_coef: what being corrected costs, subtracted from the reward that the algorithm sees (Monitor
+        and evaluation keep the task's): the coefficient times ``|(u_safe - clip(u_nom)) / half_range|^2``. A
+        number, a schedule of the remaining progress, or ``"lin_1.0"`` (from 1 to 0), ``"ramp_1.0"`` (0 until
+        30 % of training, 1 from 60 % on: from the start it slows learning)
     :raises ConfigurationError: (a subclass) if the environment or a setting cannot work
     """
 
@@ -94,6 +99,7 @@ class BarrierPPO(PPO):
         projection_weight: Any = None,
         projection_backend: str | None = None,
         backup_action: Any = None,
+        correction_coef: float | str | Schedule = 0.0,
         _init_setup_model: bool = True,
     ):
         self.action_std = action_std
@@ -101,6 +107,7 @@ class BarrierPPO(PPO):
         self.projection_weight = projection_weight
         self.projection_backend = projection_backend
         self.backup_action = backup_action
+        self.correction_coef = correction_coef
         super().__init__(
             # As a class: SB3 refuses the name "MlpPolicy" for dictionaries, which here always hold the rows.
             self._get_policy_from_name(policy) if isinstance(policy, str) else policy,  # type: ignore[arg-type]
@@ -156,6 +163,7 @@ class BarrierPPO(PPO):
         }
         super()._setup_model()
         self.policy_kwargs = policy_kwargs
+        self.correction_schedule = coefficient_schedule("correction_coef", self.correction_coef)
 
     def set_env(self, env: GymEnv, force_reset: bool = True) -> None:
         env = self._wrap_env(env, self.verbose)
@@ -186,8 +194,8 @@ class BarrierPPO(PPO):
         """Fill the buffer with nominal actions while the environment receives safe ones.
 
         Follows ``OnPolicyAlgorithm.collect_rollouts`` of SB3 2.9 line by line, except that the
-        projection takes the place of the clip to the action box. ``tests/barrier_ppo/test_parity.py``
-        fails when upstream changes.
+        projection takes the place of the clip to the action box and corrections may cost reward.
+        ``tests/barrier_ppo/test_parity.py`` fails when upstream changes.
         """
         assert isinstance(rollout_buffer, BarrierRolloutBuffer)
         assert self._last_obs is not None, "No previous observation was provided"
@@ -233,7 +241,7 @@ class BarrierPPO(PPO):
             rollout_buffer.add(
                 self._last_obs,
                 actions,
-                rewards,
+                self._charge(rewards, actions, safe_actions),
                 self._last_episode_starts,
                 values,
                 log_probs,
@@ -269,11 +277,19 @@ class BarrierPPO(PPO):
     ) -> SelfBarrierPPO:
         return super().learn(total_timesteps, callback, log_interval, tb_log_name, reset_num_timesteps, progress_bar)
 
+    def _charge(self, rewards: np.ndarray, nominal: np.ndarray, safe: np.ndarray) -> np.ndarray:
+        """Rewards less what the corrections cost."""
+        assert isinstance(self.action_space, spaces.Box)
+        coef = self.correction_schedule(self._current_progress_remaining)
+        return rewards - coef * squared_correction(nominal, safe, self.action_space) if coef > 0.0 else rewards
+
     def _record_rollout(self, rollout_buffer: BarrierRolloutBuffer, violations: int) -> None:
         assert isinstance(self.action_space, spaces.Box)
         statistics = summarise(rollout_buffer, self.action_space)
         for name, value in vars(statistics).items():
             self.logger.record(f"rollout/{name}", value)
+        coef = self.correction_schedule(self._current_progress_remaining)
+        self.logger.record("rollout/correction_cost", coef * statistics.squared_correction)
         self.logger.record("rollout/violation_rate", violations / rollout_buffer.status.size)
 
 

@@ -20,6 +20,7 @@ class RolloutStatistics:
     :param box_clip_rate: steps whose nominal action left the action box
     :param infeasible_rate: steps at which no action satisfied all rows
     :param correction_norm: mean of ``|(u_safe - clip(u_nom)) / half_range|``
+    :param squared_correction: mean of its square, which ``correction_coef`` multiplies
     :param barrier_min: smallest restoring term of all rows that are not padding, in the rows' units
     """
 
@@ -27,6 +28,7 @@ class RolloutStatistics:
     box_clip_rate: float
     infeasible_rate: float
     correction_norm: float
+    squared_correction: float
     barrier_min: float
 
 
@@ -34,14 +36,22 @@ def summarise(buffer: BarrierRolloutBuffer, action_space: spaces.Box) -> Rollout
     """Statistics of a full buffer that no minibatch was drawn from yet."""
     low, high = action_space.low, action_space.high
     clipped = np.clip(buffer.actions, low, high)
-    correction = (buffer.safe_actions - clipped) * (2.0 / (high - low))
+    squared = squared_correction(buffer.actions, buffer.safe_actions, action_space)
     return RolloutStatistics(
         intervention_rate=float(np.mean(buffer.status >= Status.ACTIVE)),
         box_clip_rate=float(np.mean((clipped != buffer.actions).any(axis=-1))),
         infeasible_rate=float(np.mean(buffer.status == Status.INFEASIBLE)),
-        correction_norm=float(np.linalg.norm(correction, axis=-1).mean()),
+        correction_norm=float(np.sqrt(squared).mean()),
+        squared_correction=float(squared.mean()),
         barrier_min=_smallest_restoring(buffer.observations[BARRIER_KEY]),
     )
+
+
+def squared_correction(nominal: np.ndarray, safe: np.ndarray, action_space: spaces.Box) -> np.ndarray:
+    """``|(u_safe - clip(u_nom)) / half_range|^2`` of actions ``(..., M)``; a clip to the box is no correction."""
+    low, high = action_space.low, action_space.high
+    correction = (safe - np.clip(nominal, low, high)) * (2.0 / (high - low))
+    return np.square(correction).sum(axis=-1)
 
 
 def _smallest_restoring(rows: np.ndarray) -> float:

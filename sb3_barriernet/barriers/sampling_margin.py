@@ -47,9 +47,9 @@ def certified_margin(
     box = {symbol: (-math.inf, math.inf) for symbol in flow} | dict(bounds) | limits
     box |= dict.fromkeys(unknown.values(), (-1.0, 1.0))
     least = lower_bound(curvature, box, chain.psi)
-    if math.isinf(least) and least < 0.0:
-        _explain(chain, curvature, box)
-    return max(0.0, -least) * system.dt / 2.0 if math.isfinite(least) else 0.0
+    if math.isinf(least):
+        _explain(chain, least, curvature, box)
+    return max(0.0, -least) * system.dt / 2.0
 
 
 def _refuse_other_integrators(system: ControlAffineSystem) -> None:
@@ -61,7 +61,12 @@ def _refuse_other_integrators(system: ControlAffineSystem) -> None:
         )
 
 
-def _explain(chain: Chain, curvature: sp.Expr, box: Mapping[sp.Symbol, tuple[float, float]]) -> None:
+def _explain(chain: Chain, least: float, curvature: sp.Expr, box: Mapping[sp.Symbol, tuple[float, float]]) -> None:
+    if least > 0.0:
+        raise ConfigurationError(
+            f"Found no state within the bounds {dict(box)} that satisfies h = {chain.psi[0]} >= 0 and its chain; the "
+            "safe set is empty. Check the signs of h and the bounds."
+        )
     endless = sorted(str(s) for s in curvature.free_symbols if not all(map(math.isfinite, box[s])))
     cause = f"its rate is unbounded in {endless}" if endless else "it has a singularity in the bounded set"
     raise ConfigurationError(

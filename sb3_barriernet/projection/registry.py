@@ -6,9 +6,8 @@ import importlib
 from collections.abc import Callable
 from typing import Protocol
 
-from torch import Tensor
-
 from sb3_barriernet.errors import BackendError
+from sb3_barriernet.projection.backends import unrolled
 from sb3_barriernet.projection.problem import Problem
 from sb3_barriernet.projection.result import Projection
 
@@ -32,7 +31,7 @@ def _lazily(module: str) -> Callable[[Problem], Projection]:
 
 _BACKENDS: dict[str, Backend] = {
     "active_set": _lazily("active_set"),
-    "torch": _lazily("unrolled"),
+    "torch": unrolled.solve,
     "cvxpylayers": _lazily("cvxpylayers"),
 }
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from gymnasium import spaces
 from PIL import Image
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecEnvWrapper
 
@@ -97,5 +98,6 @@ def _show(predictor: Predictor, game: PursuitEvasionEnv) -> bool:
     if last is None:
         return False
     nominal, projection = last
+    assert isinstance(game.action_space, spaces.Box)
     game.show_nominal_action(np.clip(nominal[0], game.action_space.low, game.action_space.high))
     return int(projection.status[0]) >= Status.ACTIVE

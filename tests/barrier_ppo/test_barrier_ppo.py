@@ -243,6 +243,42 @@ def test_intervention_rate_counts_rows_not_the_box():
     assert (np.abs(kept.safe) <= 1.0).all()
 
 
+class KeepRewards(BaseCallback):
+    """Rewards as the environment gave them."""
+
+    def __init__(self):
+        super().__init__()
+        self.rewards: list[np.ndarray] = []
+
+    def _on_step(self) -> bool:
+        self.rewards.append(self.locals["rewards"].copy())
+        return True
+
+    def _on_rollout_end(self) -> None:
+        self.stored = self.model.rollout_buffer.rewards.copy()
+        self.nominal, self.safe = (
+            self.model.rollout_buffer.actions.copy(),
+            self.model.rollout_buffer.safe_actions.copy(),
+        )
+
+
+def test_corrections_cost_the_algorithm_and_nobody_else():
+    model = make_model(correction_coef=2.0, n_steps=16)  # shorter than an episode: no bootstrapping
+    kept = KeepRewards()
+    model.learn(32, callback=kept)
+    cost = 2.0 * np.square(kept.safe - kept.nominal.clip(-1, 1)).sum(axis=-1)
+    assert cost.max() > 0.1
+    np.testing.assert_allclose(kept.stored, np.stack(kept.rewards) - cost, atol=1e-6)
+    np.testing.assert_allclose(np.stack(kept.rewards), kept.safe[..., 0], atol=1e-6)
+
+
+def test_a_ramped_cost_comes_late():
+    schedule = make_model(correction_coef="ramp_3.0").correction_schedule
+    assert [schedule(1.0 - done) for done in (0.0, 0.3, 0.45, 0.6, 1.0)] == pytest.approx([0.0, 0.0, 1.5, 3.0, 3.0])
+    schedule = make_model(correction_coef="lin_3.0").correction_schedule
+    assert [schedule(1.0 - done) for done in (0.0, 0.5, 1.0)] == pytest.approx([3.0, 1.5, 0.0])
+
+
 def poisoned(observation: dict[str, np.ndarray], key: str, index: int) -> dict[str, np.ndarray]:
     copy = {k: v.copy() for k, v in observation.items()}
     copy[key][index] = np.nan
@@ -314,6 +350,9 @@ def test_environments_that_cannot_work_are_refused_with_advice():
         (dict(use_sde=True), "gSDE"),
         (dict(backup_action=[2.0, 0.0]), "inside the action box"),
         (dict(backup_action=[0.0]), "expected 2 numbers"),
+        (dict(correction_coef=-1.0), "expected a number >= 0"),
+        (dict(correction_coef="steep_1.0"), "ramp_<number>"),
+        (dict(correction_coef="ramp_much"), "ramp_<number>"),
         (dict(projection_backend="no_such_backend"), "no_such_backend"),
     ],
 )

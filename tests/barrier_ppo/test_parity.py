@@ -36,7 +36,7 @@ def weights(model) -> dict[str, th.Tensor]:
 @pytest.mark.parametrize("n_envs", [1, 4])
 def test_weights_equal_stock_ppo_bitwise_when_no_row_is_active(n_envs):
     # Made and trained one after the other: both draw from the one global generator that the seed sets.
-    stock = FixedStdPPO("MlpPolicy", make_vec_env(DriftingPoint, n_envs, seed=3), **SETTINGS).learn(1000)
+    stock = FixedStdPPO("MlpPolicy", make_vec_env(DriftingPoint, n_envs, seed=3), **SETTINGS).learn(384)
     ours = BarrierPPO(
         "MlpPolicy",
         make_vec_env(limited_point, n_envs, seed=3),
@@ -45,7 +45,7 @@ def test_weights_equal_stock_ppo_bitwise_when_no_row_is_active(n_envs):
         **SETTINGS,
     )
     start = weights(ours)
-    ours.learn(1000)
+    ours.learn(384)
     assert stock.num_timesteps == ours.num_timesteps
     expected, found = weights(stock), weights(ours)
     assert expected.keys() == found.keys()
@@ -59,8 +59,8 @@ def test_weights_equal_ppo_on_the_nominal_policy_with_row_features():
     kwargs = dict(action_std=STD, observe_rows=True)
     baseline = PPO(
         NominalActorCriticPolicy, make_vec_env(limited_point, 2, seed=3), policy_kwargs=kwargs, **SETTINGS
-    ).learn(600)
-    ours = BarrierPPO("MlpPolicy", make_vec_env(limited_point, 2, seed=3), **kwargs, **SETTINGS).learn(600)
+    ).learn(256)
+    ours = BarrierPPO("MlpPolicy", make_vec_env(limited_point, 2, seed=3), **kwargs, **SETTINGS).learn(256)
     for name, weight in weights(baseline).items():
         assert th.equal(weight, weights(ours)[name]), name
 

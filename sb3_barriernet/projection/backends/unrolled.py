@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 
 from sb3_barriernet.projection.backends.endings import backup_action, round_into_box
-from sb3_barriernet.projection.backends.weights import factor_weight
+from sb3_barriernet.projection.backends.weights import factor_weight, refuse_unless
 from sb3_barriernet.projection.faces import act_on_faces, all_constraints
 from sb3_barriernet.projection.problem import Problem
 from sb3_barriernet.projection.result import Projection, Status
 
-GRAPH_ITERATIONS = 16
+GRAPH_ITERATIONS = 8
 """Iterations in a static graph, for each action and for the slack."""
 
 EAGER_ITERATIONS = 256
@@ -85,7 +85,11 @@ def _without_invalid(problem: Problem) -> tuple[Problem, Tensor]:
     valid = torch.isfinite(u).all(1) & torch.isfinite(A).all(2).all(1) & torch.isfinite(c).all(1)
     infinity = float("inf")
     valid = valid & ((low <= high) & (low < infinity) & (high > -infinity)).all(1)
-    if weight is not None and weight.ndim > 1:
+    if weight is not None and weight.ndim == 1:
+        sound = (torch.isfinite(weight) & (weight > 0)).all()
+        refuse_unless(sound, weight.detach())
+        valid = valid & sound
+    elif weight is not None:
         sound = factor_weight(weight)[..., 0, 0, 0] > 0
         valid = valid & sound
         if weight.ndim == 3:

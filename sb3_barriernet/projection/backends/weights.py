@@ -20,11 +20,18 @@ def factor_weight(weight: Tensor) -> Tensor:
     identity = torch.eye(weight.shape[-1], dtype=weight.dtype, device=weight.device)
     factor, failed = torch.linalg.cholesky_ex(torch.where(finite[..., None, None], symmetric, identity))
     sound = finite & (failed == 0)
-    if weight.ndim == 2 and not sound:
-        refuse_weight(weight)
+    if weight.ndim == 2:
+        refuse_unless(sound, weight)
     factor = torch.where(sound[..., None, None], factor, identity)
     inverse = torch.linalg.solve_triangular(factor, identity.expand_as(factor), upper=False)
     return torch.stack([factor, inverse], dim=-3) * sound[..., None, None, None]
+
+
+def refuse_unless(sound: Tensor, weight: Tensor) -> None:
+    """Raise unless a shared weight is sound; in a graph or transform, where values steer no Python, do nothing."""
+    traced = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
+    if not traced and not bool(sound):
+        refuse_weight(weight)
 
 
 def refuse_weight(weight: Tensor | None) -> NoReturn:
