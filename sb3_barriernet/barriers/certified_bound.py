@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 import sympy as sp
@@ -25,6 +26,14 @@ def lower_bound(expression: sp.Expr, box: Box, constraints: Sequence[sp.Expr] = 
 
     :return: the bound; minus infinity if there is none to be found, infinity if the constraints exclude everything
     """
+    return _lower_bound(expression, tuple(sorted(box.items(), key=str)), tuple(constraints))
+
+
+@lru_cache(maxsize=256)
+def _lower_bound(
+    expression: sp.Expr, limits: tuple[tuple[sp.Symbol, tuple[float, float]], ...], constraints: tuple[sp.Expr, ...]
+) -> float:
+    box = dict(limits)
     symbols = sorted(expression.free_symbols.union(*(c.free_symbols for c in constraints)), key=str)
     low = np.array([[box[s][0] for s in symbols]], dtype=np.float64)
     high = np.array([[box[s][1] for s in symbols]], dtype=np.float64)

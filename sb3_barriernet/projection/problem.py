@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 import torch
@@ -12,8 +12,6 @@ from torch import Tensor
 from sb3_barriernet.errors import ConfigurationError, RowShapeError
 
 Vector = Tensor | np.ndarray | Sequence[float]
-
-_FLOATS = (torch.float32, torch.float64)
 
 
 class Problem(NamedTuple):
@@ -55,47 +53,58 @@ def make_problem(
     shape = A.shape
     if len(shape) != 3 or u_nom.shape != (shape[0], shape[2]) or c.shape != shape[:2]:
         _refuse_shapes(u_nom, A, c)
-    if u_nom.dtype is not torch.float64 and u_nom.dtype is not torch.float32:
-        raise ConfigurationError(
-            f"Found nominal actions of dtype {u_nom.dtype}; expected float32 or float64. "
-            "Convert them with `u_nom.float()`."
-        )
+    if u_nom.dtype is not torch.float32 and u_nom.dtype is not torch.float64:
+        _refuse_dtype(u_nom)
     batch, _, dim = shape
-    vector = ((dim,), (batch, dim))
-    low = _bring("low", low, u_nom, vector)
-    high = _bring("high", high, u_nom, vector)
-    if low.shape != high.shape:
+    low = _bring_vector("low", low, u_nom, batch, dim)
+    high = _bring_vector("high", high, u_nom, batch, dim)
+    if low.ndim != high.ndim:
         low, high = low.expand(batch, dim), high.expand(batch, dim)
     if weight is not None:
-        weight = _bring("weight", weight, u_nom, ((dim,), (dim, dim), (batch, dim, dim)))
+        weight = _bring_weight(weight, u_nom, batch, dim)
     if backup is not None:
-        backup = _bring("backup", backup, u_nom, vector)
+        backup = _bring_vector("backup", backup, u_nom, batch, dim)
     return Problem(u_nom, _double(A, u_nom), _double(c, u_nom), low, high, weight, backup)
 
 
 def _double(tensor: Tensor, like: Tensor) -> Tensor:
-    if tensor.dtype is torch.float64 and tensor.device == like.device:
+    if tensor.dtype is torch.float64 and ((tensor.is_cpu and like.is_cpu) or tensor.device == like.device):
         return tensor
     return tensor.to(like.device, torch.float64)
 
 
-def _bring(name: str, value: Vector, like: Tensor, shapes: tuple[tuple[int, ...], ...]) -> Tensor:
+def _bring_vector(name: str, value: Vector, like: Tensor, batch: int, dim: int) -> Tensor:
     tensor = value if isinstance(value, Tensor) else torch.as_tensor(np.asarray(value, dtype=np.float64))
-    if tensor.shape not in shapes:
-        expected = " or ".join(str(shape) for shape in shapes)
+    shape = tensor.shape
+    if shape != (dim,) and shape != (batch, dim):
         raise ConfigurationError(
-            f"Found `{name}` of shape {tuple(tensor.shape)}; expected {expected} for nominal actions of shape "
-            f"{tuple(like.shape)}. A diagonal weight for each sample is `torch.diag_embed(weights)`."
-            if name == "weight"
-            else f"Found `{name}` of shape {tuple(tensor.shape)}; expected {expected} for nominal actions of "
-            f"shape {tuple(like.shape)}. Use `infinity` for an action without a bound."
+            f"Found `{name}` of shape {tuple(shape)}; expected ({dim},) or ({batch}, {dim}) for nominal actions of "
+            f"shape {tuple(like.shape)}. Use infinity where an action has no bound."
         )
     return _double(tensor, like)
 
 
-def _refuse_shapes(u_nom: Tensor, A: Tensor, c: Tensor) -> None:
+def _bring_weight(value: Vector, like: Tensor, batch: int, dim: int) -> Tensor:
+    tensor = value if isinstance(value, Tensor) else torch.as_tensor(np.asarray(value, dtype=np.float64))
+    if tensor.shape not in ((dim,), (dim, dim), (batch, dim, dim)):
+        raise ConfigurationError(
+            f"Found `weight` of shape {tuple(tensor.shape)}; expected ({dim},), ({dim}, {dim}) or "
+            f"({batch}, {dim}, {dim}) for nominal actions of shape {tuple(like.shape)}. "
+            "A diagonal weight for each sample is `torch.diag_embed(weights)`."
+        )
+    return _double(tensor, like)
+
+
+def _refuse_shapes(u_nom: Tensor, A: Tensor, c: Tensor) -> NoReturn:
     raise RowShapeError(
         f"Found nominal actions of shape {tuple(u_nom.shape)}, `A` of shape {tuple(A.shape)} and `c` of shape "
         f"{tuple(c.shape)}; expected (B, M), (B, K, M) and (B, K). For a single sample add a leading "
         "dimension with `[None]`."
+    )
+
+
+def _refuse_dtype(u_nom: Tensor) -> NoReturn:
+    raise ConfigurationError(
+        f"Found nominal actions of dtype {u_nom.dtype}; expected float32 or float64. Convert them with "
+        "`u_nom.float()`."
     )

@@ -21,10 +21,12 @@ class Backend(Protocol):
 
 def _lazily(module: str) -> Callable[[Problem], Projection]:
     """A backend that imports its module, and thereby its dependencies, on first use."""
+    loaded: list[Callable[[Problem], Projection]] = []
 
     def load_and_solve(problem: Problem) -> Projection:
-        backend = importlib.import_module(f"sb3_barriernet.projection.backends.{module}").solve
-        return backend(problem)
+        if not loaded:
+            loaded.append(importlib.import_module(f"sb3_barriernet.projection.backends.{module}").solve)
+        return loaded[0](problem)
 
     return load_and_solve
 

@@ -31,8 +31,9 @@ METHOD_NOTES = """\
 a barrier. *Intervention* is the share of steps whose action a barrier row changed; a clip to the actuator
 range is none. *Infeasible* steps are those at which no action satisfied all rows. *Steps to 95 %* is when 95 % of
 the last 200 training episodes, exploration noise included, succeeded without a violation. All methods share
-network, inputs, fixed exploration noise, hyperparameters, training seeds and evaluation episodes; PPO + filter is
-the trained PPO with the projection put behind it afterwards. Cells show the mean over seeds and their range.
+network, inputs, fixed exploration noise, hyperparameters, training seeds and evaluation episodes; BarrierPPO also
+pays for its corrections (`correction_coef` in its YAML, off where rows are hidden). PPO + filter is the trained PPO
+with the projection put behind it afterwards. Cells show the mean over seeds and their range.
 """
 
 

@@ -30,8 +30,11 @@ EVALUATION_ENVS = 100
 EVALUATION_SEED = 1_000_000
 """Every method is evaluated on the same episodes, which no training seed plays."""
 
-HIDDEN_ROWS = {"barrierppo": {"observe_rows": "False"}, "ppo": {"policy_kwargs": "dict(observe_rows=False)"}}
-"""What hides the rows from a network."""
+HIDDEN_ROWS = {
+    "barrierppo": {"observe_rows": "False", "correction_coef": "0.0"},
+    "ppo": {"policy_kwargs": "dict(observe_rows=False)"},
+}
+"""What hides the rows from a network; one that cannot see them is not charged for its corrections."""
 
 
 @dataclass(frozen=True)

@@ -104,7 +104,7 @@ def test_every_task_has_a_block(algo: str) -> None:
     assert set(blocks) - {"default"} == set(PURSUIT_TASKS)
 
 
-def test_baseline_differs_from_barrierppo_in_the_policy_only() -> None:
+def test_baseline_differs_from_barrierppo_in_what_a_filter_needs_only() -> None:
     ours, baseline = (yaml.safe_load(packaged_config(a).read_text("utf-8")) for a in ("barrierppo", "ppo"))  # type: ignore[union-attr]
     for env_id, block in baseline.items():
-        assert {**block, "policy": "MlpPolicy"} == ours[env_id]
+        assert {**block, "policy": "MlpPolicy", "correction_coef": "ramp_1.0"} == ours[env_id]

@@ -26,13 +26,19 @@ def solve(problem: Problem) -> Projection:
             f"Found tensors on {problem.u.device}, or a `torch.func` transform; the backend 'active_set' reads the "
             "memory of CPU tensors. Use `backend='torch'`, or leave `backend` out to have it chosen."
         )
-    if torch.is_grad_enabled() and any(part is not None and part.requires_grad for part in problem[:6]):
+    if torch.is_grad_enabled() and _any_requires_grad(problem):
         from sb3_barriernet.projection.backends.active_set_gradient import ActiveSetProjection
 
         return Projection(*ActiveSetProjection.apply(*problem), problem.A.shape[1])  # type: ignore[no-untyped-call]
     action, slack, status, faces = run_forward(problem)
     wrap = torch.from_numpy
     return Projection(wrap(action), wrap(slack), wrap(status), wrap(faces), problem.A.shape[1])
+
+
+def _any_requires_grad(problem: Problem) -> bool:
+    u, A, c, low, high, weight, _ = problem
+    shared = low.requires_grad or high.requires_grad or (weight is not None and weight.requires_grad)
+    return u.requires_grad or A.requires_grad or c.requires_grad or shared
 
 
 def run_forward(problem: Problem) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -69,7 +75,11 @@ def locate(problem: Problem) -> tuple[tuple[Tensor | None, ...], tuple[Any, ...]
     if A_column != 1 and dim > 1:
         A = A.contiguous()
         A_batch, A_row, A_column = A.stride()
-    u, c, low, high = u.contiguous(), c.contiguous(), low.contiguous(), high.contiguous()
+    # Asking first costs less than having `contiguous` find that there is nothing to do.
+    u = u if u.is_contiguous() else u.contiguous()
+    c = c if c.is_contiguous() else c.contiguous()
+    low = low if low.is_contiguous() else low.contiguous()
+    high = high if high.is_contiguous() else high.contiguous()
     weight_kind = 0
     if weight is not None:
         weight_kind = weight.ndim

@@ -58,22 +58,21 @@ def append(table, solution, basis, position, index):  # type: ignore[no-untyped-
     :data:`INDEPENDENT` the new direction is rounding and must not be used.
     """
     dim = solution.shape[1] - 1
-    new = solution[2]
     for j in range(dim):
-        new[j] = table[index, j]
+        solution[2, j] = table[index, j]
     for i in range(position):
         solution[3, i] = 0.0
     for _ in range(2):
         for i in range(position):
             dot = 0.0
             for j in range(dim):
-                dot += basis[0, i, j] * new[j]
+                dot += basis[0, i, j] * solution[2, j]
             solution[3, i] += dot
             for j in range(dim):
-                new[j] -= dot * basis[0, i, j]
+                solution[2, j] -= dot * basis[0, i, j]
     square = 0.0
     for j in range(dim):
-        square += new[j] * new[j]
+        square += solution[2, j] * solution[2, j]
     length = np.sqrt(square)
     if position == dim or not length > INDEPENDENT:
         return 0.0
@@ -81,7 +80,7 @@ def append(table, solution, basis, position, index):  # type: ignore[no-untyped-
         basis[1, i, position] = solution[3, i]
     basis[1, position, position] = length
     for j in range(dim):
-        basis[0, position, j] = new[j] / length
+        basis[0, position, j] = solution[2, j] / length
     return length
 
 

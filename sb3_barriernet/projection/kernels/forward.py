@@ -13,7 +13,7 @@ from sb3_barriernet.projection.kernels.compiling import entry, kernel, source_st
 from sb3_barriernet.projection.kernels.interval import solve_interval
 from sb3_barriernet.projection.kernels.memory import load64
 from sb3_barriernet.projection.kernels.planar import solve_planar
-from sb3_barriernet.projection.kernels.sample import LARGEST, load_backup, load_sample, store_action
+from sb3_barriernet.projection.kernels.sample import LARGEST, LOCAL_ROWS, load_backup, load_sample, store_action
 from sb3_barriernet.projection.kernels.screening import (
     HOLDS,
     NOT_FINITE,
@@ -73,9 +73,9 @@ def _make_screen(stamp: str) -> Any:
                     return BAD_WEIGHT
                 scale[j] = np.sqrt(value)
         size = 4 if single else 8
-        local = np.empty((4, dim))
+        local = np.empty((LOCAL_ROWS, dim))
         found = np.empty(dim + 1, np.int64)
-        lines = np.empty((3, rows + 4 if dim == 2 else 0))
+        lines = np.empty((4, rows + 4 if dim == 2 else 0))
         pending = 0
         for sample in range(start, stop):
             row = A + 8 * sample * A_batch

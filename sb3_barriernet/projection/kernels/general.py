@@ -23,8 +23,7 @@ from sb3_barriernet.projection.kernels.dual import (
 )
 from sb3_barriernet.projection.kernels.forward import INVALID, PENDING, keep_on_bounds
 from sb3_barriernet.projection.kernels.memory import load64
-from sb3_barriernet.projection.kernels.sample import LARGEST, load_backup, load_sample, store_action
-from sb3_barriernet.projection.kernels.screening import reach
+from sb3_barriernet.projection.kernels.sample import LARGEST, LOCAL_ROWS, load_backup, load_sample, store_action
 from sb3_barriernet.projection.result import Status
 
 INACTIVE = int(Status.INACTIVE)
@@ -96,7 +95,7 @@ def fill_table(table, factors, local, A, A_row, c, rows):  # type: ignore[no-unt
             # Divided by the largest coefficient first: squares of 1e-200 or 1e200 would vanish or overflow.
             a = load64(A, k * A_row + j) / largest if largest > 0.0 else 0.0
             table[k, j] = a
-            size += abs(a) * reach(local, j)
+            size += abs(a) * local[4, j]
         fill_constraint(table, factors, k, load64(c, k), size, 1.0, largest)
         hopeless |= table[k, dim + 3] == 0.0 and load64(c, k) < 0.0
     for side in range(2):
@@ -257,7 +256,7 @@ def _make_solve_pending(stamp: str) -> Any:
         """
         _ = stamp
         size = 4 if single else 8
-        local = np.empty((4, dim))
+        local = np.empty((LOCAL_ROWS, dim))
         factors = np.empty((2, dim, dim))
         table = np.empty((rows + 2 * dim, dim + 5))
         solution = np.empty((4, dim + 1))

@@ -34,7 +34,7 @@ def solve_planar(local, scale, A, A_row, c, rows, lines, found):  # type: ignore
     """Write the action into ``local`` and its faces into ``found``; the number of faces, -1 if undecided.
 
     :param scale: (2,) square roots of the diagonal weight
-    :param lines: scratch ``(3, K + 4)``: unit normals (2) and offsets, so that a line is ``n . v >= b``
+    :param lines: scratch ``(4, K + 4)``: unit normals (2) and offsets, so that a line is ``n . v >= b``; moves
     """
     line = _fill_lines(local, scale, A, A_row, c, rows, lines)
     if line < 0:
@@ -87,14 +87,16 @@ def _fill_lines(local, scale, A, A_row, c, rows, lines):  # type: ignore[no-unty
     usable = True
     x_point = local[3, 0] * scale[0]
     y_point = local[3, 1] * scale[1]
+    x_inverse = 1.0 / scale[0]
+    y_inverse = 1.0 / scale[1]
     for k in range(rows):
-        x = load64(A, k * A_row) / scale[0]
-        y = load64(A, k * A_row + 1) / scale[1]
+        x = load64(A, k * A_row) * x_inverse
+        y = load64(A, k * A_row + 1) * y_inverse
         square = x * x + y * y
         shift = load64(c, k)
         padding = square == 0.0
         usable &= ((square > 1e-280) & (square < 1e280)) | (padding & (shift >= 0.0))
-        inverse = 0.0 if padding else 1.0 / np.sqrt(square)
+        inverse = 0.0 if padding else 1.0 / np.sqrt(1.0 if padding else square)
         lines[0, k] = x * inverse
         lines[1, k] = y * inverse
         lines[2, k] = -1.0 if padding else -shift * inverse
@@ -119,33 +121,34 @@ def _fill_lines(local, scale, A, A_row, c, rows, lines):  # type: ignore[no-unty
 def _move_on_line(lines, line, x, y):  # type: ignore[no-untyped-def]
     """Shortest move along ``line`` from ``(x, y)`` into all other half planes.
 
+    Which of the two sides a line cuts off is a coin flip to the branch predictor, so the loop selects instead.
+
     :return: the line that ends the move (``FREE`` if none is needed) and its signed length
     """
     n_x = lines[0, line]
     n_y = lines[1, line]
+    size = FEASIBILITY * (abs(x) + abs(y))
     first = -np.inf
     last = np.inf
-    first_line = UNDECIDED
-    last_line = UNDECIDED
+    clear = True
     for k in range(lines.shape[1]):
         r = lines[0, k] * x + lines[1, k] * y - lines[2, k]
         sine = lines[1, k] * n_x - lines[0, k] * n_y
-        if abs(sine) > PARALLEL:
-            t = -r / sine
-            if sine > 0.0 and t > first:
-                first = t
-                first_line = k
-            elif sine < 0.0 and t < last:
-                last = t
-                last_line = k
-        elif r < -FEASIBILITY * (abs(lines[2, k]) + abs(x) + abs(y)):
-            return UNDECIDED, 0.0
-    if first > last:
+        parallel = abs(sine) <= PARALLEL
+        t = -r / (1.0 if parallel else sine)
+        lines[3, k] = t
+        low = t if sine > PARALLEL else -np.inf
+        high = t if sine < -PARALLEL else np.inf
+        first = low if low > first else first
+        last = high if high < last else last
+        clear &= (not parallel) | (r >= -size - FEASIBILITY * abs(lines[2, k]))
+    if not clear or first > last:
         return UNDECIDED, 0.0
     if first <= 0.0 and last >= 0.0:
         return FREE, 0.0
-    corner = first_line if first > 0.0 else last_line
-    sine = lines[1, corner] * n_x - lines[0, corner] * n_y
-    if abs(sine) < SHARP:
-        return UNDECIDED, 0.0
-    return corner, first if first > 0.0 else last
+    move = first if first > 0.0 else last
+    for k in range(lines.shape[1]):
+        sine = lines[1, k] * n_x - lines[0, k] * n_y
+        if lines[3, k] == move and (sine > SHARP if first > 0.0 else sine < -SHARP):
+            return k, move
+    return UNDECIDED, 0.0

@@ -7,8 +7,9 @@ import numpy as np
 from sb3_barriernet.projection.kernels.compiling import kernel
 from sb3_barriernet.projection.kernels.memory import load32, load64, store32, store64
 
-NOMINAL, LOW, HIGH, POINT = range(4)
-"""Rows of ``local (4, M)``: nominal action, bounds, and the action to be returned (at first: the clip)."""
+LOCAL_ROWS = 5
+"""Rows of ``local``: nominal action, lower and upper bounds, the action to be returned (at first the clip), and
+the magnitude that each action may have, which rounding errors are relative to."""
 
 LARGEST = np.finfo(np.float64).max
 
@@ -26,7 +27,11 @@ def load_sample(local, u, single, low, high, box):  # type: ignore[no-untyped-de
         local[0, j] = value
         local[1, j] = below
         local[2, j] = above
-        local[3, j] = min(max(value, below), above)
+        point = min(max(value, below), above)
+        local[3, j] = point
+        size = abs(point)
+        size = max(size, -below if below >= -LARGEST else 0.0)
+        local[4, j] = max(size, above if above <= LARGEST else 0.0)
     return valid
 
 

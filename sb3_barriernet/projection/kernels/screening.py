@@ -49,23 +49,12 @@ def inspect_rows(local, A, A_row, c, rows):  # type: ignore[no-untyped-def]
             a = load64(A, k * A_row + j)
             finite &= abs(a) <= LARGEST
             r += a * local[3, j]
-            size += abs(a) * reach(local, j)
+            size += abs(a) * local[4, j]
         if not finite:
             return NOT_FINITE
         if r < -FEASIBILITY * size or not size <= LARGEST:
             verdict = BROKEN  # A row whose terms overflow is for the general solver, which scales rows.
     return verdict
-
-
-@kernel
-def reach(local, j):  # type: ignore[no-untyped-def]
-    """Magnitude that action ``j`` may have: rounding is judged on the scale of the box, not of one point."""
-    size = abs(local[3, j])
-    if abs(local[1, j]) <= LARGEST:
-        size = max(size, abs(local[1, j]))
-    if abs(local[2, j]) <= LARGEST:
-        size = max(size, abs(local[2, j]))
-    return size
 
 
 @kernel

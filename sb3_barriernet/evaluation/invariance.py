@@ -1,0 +1,170 @@
+"""A test harness that tries to break any barrier."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import gymnasium as gym
+import numpy as np
+
+from sb3_barriernet.errors import MissingRowsError
+from sb3_barriernet.evaluation.attacks import ATTACKS, Arena, Attack, Clearance
+from sb3_barriernet.projection import Status
+from sb3_barriernet.projection.row_filter import RowFilter
+from sb3_barriernet.rows import BARRIER_KEY, check_spaces
+
+SHOWN_STEPS = 12
+
+
+@dataclass
+class AttackRecord:
+    """What one attack achieved."""
+
+    attack: str
+    steps: int = 0
+    violations: int = 0
+    """Steps after which the clearance was negative."""
+    infeasible: int = 0
+    """Steps at which no action satisfied every row."""
+    corrected: int = 0
+    """Steps at which a row changed the action. An attack that is never corrected has tested nothing."""
+    worst_clearance: float = np.inf
+    worst_trajectory: list[tuple[str, np.ndarray, np.ndarray, float]] = field(default_factory=list)
+    """The last steps up to the worst moment: state before, nominal action, safe action, clearance after."""
+
+
+@dataclass(frozen=True)
+class InvarianceReport:
+    """The records of all attacks; printing it shows the worst trajectory."""
+
+    records: tuple[AttackRecord, ...]
+
+    @property
+    def violations(self) -> int:
+        return sum(record.violations for record in self.records)
+
+    @property
+    def infeasible(self) -> int:
+        return sum(record.infeasible for record in self.records)
+
+    @property
+    def worst(self) -> AttackRecord:
+        """The record with the smallest clearance."""
+        return min(self.records, key=lambda record: record.worst_clearance)
+
+    def __str__(self) -> str:
+        lines = [f"{'attack':<12}{'steps':>9}{'violations':>12}{'infeasible':>12}{'corrected':>11}  worst clearance"]
+        lines += [
+            f"{r.attack:<12}{r.steps:>9}{r.violations:>12}{r.infeasible:>12}{r.corrected:>11}  {r.worst_clearance:.6g}"
+            for r in self.records
+        ]
+        lines.append(f"worst trajectory ({self.worst.attack}), its last {SHOWN_STEPS} steps:")
+        lines += [
+            f"  state {state}  nominal {_short(nominal)}  safe {_short(safe)}  clearance after {clearance:.6g}"
+            for state, nominal, safe, clearance in self.worst.worst_trajectory
+        ]
+        return "\n".join(lines)
+
+
+def attack_barrier(
+    env: gym.Env,
+    clearance: Clearance,
+    *,
+    steps: int = 10_000,
+    attacks: Iterable[type[Attack]] = ATTACKS,
+    seed: int = 0,
+    backend: str | None = None,
+) -> InvarianceReport:
+    """Let attackers loose on a filtered environment and record what they achieve.
+
+    :param env: environment that publishes rows (:class:`~sb3_barriernet.BarrierObservation`), not rendered, because
+        the attack that looks ahead copies it
+    :param clearance: reads the truth from the *unwrapped* environment: how far its state is from a violation,
+        negative in one. Write it from the task's geometry; a metric that reuses the barrier judges nothing.
+    :param steps: for each attack
+    :param seed: of the episodes and the attackers
+    :param backend: of the projection
+    :raises MissingRowsError: if the environment publishes no rows
+    """
+    check_spaces(env.observation_space, env.action_space)
+    if not env.has_wrapper_attr("barrier"):
+        raise MissingRowsError(
+            "Found rows in the observation but no `BarrierObservation` among the wrappers; expected the wrapper itself, "
+            "whose state reader says where the worst trajectory went. Wrap `BarrierObservation(env, barrier, state)`."
+        )
+    row_filter = RowFilter(env.action_space, backend=backend)  # type: ignore[arg-type]
+    records = []
+    for kind in attacks:
+        arena = Arena(env, row_filter, clearance, np.random.default_rng(seed), np.empty(0))
+        records.append(_run(kind(), arena, steps, seed))
+    return InvarianceReport(tuple(records))
+
+
+def assert_invariant(
+    env: gym.Env,
+    clearance: Clearance,
+    *,
+    steps: int = 10_000,
+    attacks: Iterable[type[Attack]] = ATTACKS,
+    seed: int = 0,
+    backend: str | None = None,
+    allow_infeasible: bool = False,
+) -> InvarianceReport:
+    """:func:`attack_barrier`, and fail with the worst trajectory if anything got through.
+
+    :param allow_infeasible: accept steps whose rows contradict each other, as long as no violation follows
+    :return: the report of an unbroken barrier
+    :raises AssertionError: if there was a violation, or an infeasible step
+    """
+    report = attack_barrier(env, clearance, steps=steps, attacks=attacks, seed=seed, backend=backend)
+    broken = report.violations > 0 or (report.infeasible > 0 and not allow_infeasible)
+    if broken:
+        raise AssertionError(
+            f"The barrier was broken: {report.violations} violations, {report.infeasible} infeasible steps.\n{report}"
+        )
+    return report
+
+
+def _run(attack: Attack, arena: Arena, steps: int, seed: int) -> AttackRecord:
+    record = AttackRecord(attack.name)
+    episode: list[tuple[str, np.ndarray, np.ndarray, float]] = []
+    done = True
+    while record.steps < steps:
+        if done:
+            arena.rows = arena.env.reset(seed=seed if record.steps == 0 else None)[0][BARRIER_KEY]
+            attack.restart()
+            episode = []
+        state = _describe(arena.env)
+        nominal = attack(arena)
+        projection = arena.project(nominal, arena.rows)
+        safe = projection.action[0].numpy()
+        observation, _, terminated, truncated, _ = arena.env.step(safe)
+        arena.rows = observation[BARRIER_KEY]
+        clearance = float(arena.clearance(arena.env.unwrapped))
+        episode.append((state, nominal, safe, clearance))
+        _count(record, int(projection.status[0]), clearance, episode)
+        # Beyond a violation nothing is promised any more.
+        done = terminated or truncated or clearance < 0.0
+    return record
+
+
+def _count(
+    record: AttackRecord, status: int, clearance: float, episode: list[tuple[str, np.ndarray, np.ndarray, float]]
+) -> None:
+    record.steps += 1
+    record.violations += not clearance >= 0.0
+    record.infeasible += status >= Status.INFEASIBLE
+    record.corrected += status == Status.ACTIVE
+    if clearance < record.worst_clearance:
+        record.worst_clearance = clearance
+        record.worst_trajectory = episode[-SHOWN_STEPS:]
+
+
+def _describe(env: gym.Env) -> str:
+    read = env.get_wrapper_attr("state")
+    return " ".join(_short(part) for part in read(env.unwrapped))
+
+
+def _short(values: np.ndarray) -> str:
+    return np.array2string(np.asarray(values), precision=4, suppress_small=True, threshold=8)
