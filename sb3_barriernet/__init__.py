@@ -17,39 +17,63 @@ if TYPE_CHECKING:
     from sb3_barriernet.barrier_ppo.barrier_ppo import BarrierPPO
     from sb3_barriernet.barrier_ppo.extractor import BarrierExtractor
     from sb3_barriernet.barrier_ppo.nominal_policy import NominalActorCriticPolicy
+    from sb3_barriernet.barriers.autograd_barrier import AutogradBarrier
+    from sb3_barriernet.barriers.one_step_barrier import OneStepBarrier
+    from sb3_barriernet.barriers.stacked_barrier import StackedBarrier
+    from sb3_barriernet.barriers.symbolic_barrier import SymbolicBarrier
     from sb3_barriernet.barriers.virtual_point import VirtualPointBarrier
     from sb3_barriernet.envs.barrier_observation import BarrierObservation
     from sb3_barriernet.envs.pursuit_barrier import PursuitEvasionBarrier
+    from sb3_barriernet.envs.reset_options import ResetOptions
+    from sb3_barriernet.evaluation.invariance import assert_invariant
     from sb3_barriernet.projection import Projection, ProjectionLayer, Status, project
     from sb3_barriernet.safety_filter import SafetyFilter
+    from sb3_barriernet.systems.control_affine import ControlAffineSystem
+    from sb3_barriernet.systems.one_step import OneStepMap
 
 __all__ = [
+    "AutogradBarrier",
     "BarrierExtractor",
     "BarrierObservation",
     "BarrierPPO",
+    "ControlAffineSystem",
     "NominalActorCriticPolicy",
+    "OneStepBarrier",
+    "OneStepMap",
     "Projection",
     "ProjectionLayer",
     "PursuitEvasionBarrier",
+    "ResetOptions",
     "SafetyFilter",
+    "StackedBarrier",
     "Status",
+    "SymbolicBarrier",
     "VirtualPointBarrier",
+    "assert_invariant",
     "project",
 ]
 
 __getattr__, __dir__ = lazy_exports(
     __name__,
     {
+        "AutogradBarrier": "barriers.autograd_barrier",
         "BarrierExtractor": "barrier_ppo.extractor",
         "BarrierObservation": "envs.barrier_observation",
         "BarrierPPO": "barrier_ppo.barrier_ppo",
+        "ControlAffineSystem": "systems.control_affine",
         "NominalActorCriticPolicy": "barrier_ppo.nominal_policy",
+        "OneStepBarrier": "barriers.one_step_barrier",
+        "OneStepMap": "systems.one_step",
         "Projection": "projection",
         "ProjectionLayer": "projection",
         "PursuitEvasionBarrier": "envs.pursuit_barrier",
+        "ResetOptions": "envs.reset_options",
         "SafetyFilter": "safety_filter",
+        "StackedBarrier": "barriers.stacked_barrier",
         "Status": "projection",
+        "SymbolicBarrier": "barriers.symbolic_barrier",
         "VirtualPointBarrier": "barriers.virtual_point",
+        "assert_invariant": "evaluation.invariance",
         "project": "projection",
     },
 )

@@ -97,21 +97,23 @@ def _descend(residual: _Residual, points: np.ndarray, low: np.ndarray, high: np.
     current = residual(points)
     for _ in range(ITERATIONS):
         jacobian = _jacobian(residual, points, high - low)
-        normal = np.nan_to_num(np.swapaxes(jacobian, -1, -2) @ jacobian)
-        gradient = np.nan_to_num((np.swapaxes(jacobian, -1, -2) @ current[..., None]))
-        damped = normal + damping[:, None, None] * np.eye(points.shape[-1])
+        normal = np.swapaxes(jacobian, -1, -2) @ jacobian
+        gradient = np.swapaxes(jacobian, -1, -2) @ np.nan_to_num(current)[..., None]
+        size = 1.0 + np.trace(normal, axis1=-2, axis2=-1)
+        damped = normal + (damping * size)[:, None, None] * np.eye(points.shape[-1])
         # Coordinates in units of the box, so that one damping suits all.
         move = np.linalg.solve(damped, gradient)[..., 0] * (high - low)
         trial = np.clip(points - move, low, high)
         after = residual(trial)
         better = (after**2).sum(axis=-1) < (current**2).sum(axis=-1)
         points, current = np.where(better[:, None], trial, points), np.where(better[:, None], after, current)
-        damping = np.where(better, 0.3 * damping, 10.0 * damping).clip(1e-12, 1e8)
+        damping = np.where(better, 0.3 * damping, 10.0 * damping).clip(1e-10, 1e8)
     return points
 
 
 def _jacobian(residual: _Residual, points: np.ndarray, width: np.ndarray) -> np.ndarray:
-    """Central differences ``(P, R, n)`` in units of the box."""
+    """Central differences ``(P, R, n)`` in units of the box; nothing where a function ends."""
     steps = np.eye(points.shape[-1]) * DIFFERENCE * width
     ahead, behind = residual(points[:, None] + steps), residual(points[:, None] - steps)
-    return np.swapaxes((ahead - behind) / (2.0 * DIFFERENCE), -1, -2)
+    slopes = np.swapaxes((ahead - behind) / (2.0 * DIFFERENCE), -1, -2)
+    return np.where(np.abs(slopes) < 1e100, slopes, 0.0)

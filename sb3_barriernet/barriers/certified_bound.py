@@ -62,8 +62,7 @@ class _Search:
             looked_at += len(new_low)
             new_low, new_high, new_bound = self._bound(new_low, new_high)
             low, high = (
-                np.concatenate([np.delete(old, worst, axis=0), new])
-                for old, new in ((low, new_low), (high, new_high))
+                np.concatenate([np.delete(old, worst, axis=0), new]) for old, new in ((low, new_low), (high, new_high))
             )
             bound = np.concatenate([np.delete(bound, worst), new_bound])
         return float(bound.min()) if len(bound) else np.inf

@@ -24,6 +24,7 @@ import sympy as sp
 
 from sb3_barriernet.errors import ConfigurationError, GainError
 from sb3_barriernet.systems.control_affine import ControlAffineSystem
+from sb3_barriernet.systems.expressions import vanishes
 from sb3_barriernet.systems.one_step import OneStepMap
 
 Gains = float | Sequence[float]
@@ -74,11 +75,6 @@ def discrete_chain(h: sp.Expr, one_step: OneStepMap, gains: Gains) -> Chain:
 def derivative(expression: sp.Expr, flow: Rates) -> sp.Expr:
     """Time derivative along ``symbol' = flow[symbol]``."""
     return sp.Add(*(sp.diff(expression, symbol) * rate for symbol, rate in flow.items()))
-
-
-def vanishes(expression: sp.Expr) -> bool:
-    """Whether the expression is zero everywhere; numbers are tried first, then algebra."""
-    return expression.equals(0) is True
 
 
 def _unroll(

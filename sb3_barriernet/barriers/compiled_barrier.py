@@ -113,8 +113,8 @@ class CompiledBarrier:
         expected = (self.copies, len(self.parameters))
         if parameters is None or found is None or found[-2:] != expected:
             raise RowShapeError(
-                f"Found parameters of shape {found}; expected (..., {expected[0]}, {expected[1]}): {expected[0]} copies "
-                f"of {list(self.parameters)}. Fill copies that are not there with NaN."
+                f"Found parameters of shape {found}; expected (..., {expected[0]}, {expected[1]}): {expected[0]} "
+                f"copies of {list(self.parameters)}. Fill copies that are not there with NaN."
             )
         values = array(np.asarray(x)[..., None, :], parameters)
         return values, np.isnan(parameters).all(axis=-1)

@@ -11,13 +11,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import TypeAlias
 
 import sympy as sp
 
 from sb3_barriernet.errors import ConfigurationError
 
-Number = sp.Expr | float
-Point = Sequence[Number]
+Number: TypeAlias = sp.Expr | float
+Point: TypeAlias = Sequence[Number]
 
 
 def half_plane(point: Point, normal: Point, offset: Number) -> sp.Expr:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import reduce
 
 import numpy as np
 import sympy as sp
@@ -133,7 +134,8 @@ def _cosine(a: Interval) -> Interval:
 
 
 def _exponential(a: Interval) -> Interval:
-    return np.maximum(_widen(np.exp(a[0]), np.exp(a[1]))[0], 0.0), _widen(np.exp(a[0]), np.exp(a[1]))[1]
+    low, high = _widen(np.exp(a[0]), np.exp(a[1]))
+    return np.maximum(low, 0.0), high
 
 
 def _logarithm(a: Interval) -> Interval:
@@ -154,11 +156,11 @@ def _sign(a: Interval) -> Interval:
 
 
 def _minimum(*parts: Interval) -> Interval:
-    return np.minimum.reduce([p[0] for p in parts]), np.minimum.reduce([p[1] for p in parts])
+    return reduce(np.minimum, (low for low, _ in parts)), reduce(np.minimum, (high for _, high in parts))
 
 
 def _maximum(*parts: Interval) -> Interval:
-    return np.maximum.reduce([p[0] for p in parts]), np.maximum.reduce([p[1] for p in parts])
+    return reduce(np.maximum, (low for low, _ in parts)), reduce(np.maximum, (high for _, high in parts))
 
 
 _RULES: dict[type, Callable[..., Interval]] = {

@@ -108,11 +108,12 @@ class OneStepBarrier(CompiledBarrier):
         above = np.where(safe, tangent - value[:, 0], -np.inf)
         worst = int(np.nanargmax(above))
         if above[worst] > 1e-9 * (1.0 + abs(value[worst, 0])):
-            state = ", ".join(f"{s} = {v:.4g}" for s, v in zip((*symbols, *actions), (*states[worst], *tried[worst])))
+            point = zip((*symbols, *actions), (*states[worst], *tried[worst]), strict=True)
+            where = ", ".join(f"{symbol} = {number:.4g}" for symbol, number in point)
             raise ConfigurationError(
-                f"Found h = {chain.psi[0]}, which after one step is not convex in the actions: at {state} its tangent "
-                f"overestimates it by {above[worst]:.3g}, so no linear row is safe. State the barrier as half planes, or "
-                "use the continuous `SymbolicBarrier` with a margin."
+                f"Found h = {chain.psi[0]}, which after one step is not convex in the actions: at {where} its tangent "
+                f"overestimates it by {above[worst]:.3g}, so no linear row is safe. State the barrier as half planes, "
+                "or use the continuous `SymbolicBarrier` with a margin."
             )
 
     def _action_symbols(self) -> Sequence[sp.Symbol]:

@@ -41,10 +41,12 @@ def certified_margin(
     _refuse_other_integrators(system)
     limits = dict(zip(system.actions, zip(system.action_low, system.action_high, strict=True), strict=True))
     unknown = {symbol: sp.Dummy(f"d_{symbol}", real=True) for symbol in disturbance}
-    flow = dict(zip(system.states, system.f + system.g * sp.Matrix(system.actions), strict=True)) | dict(parameter_rates)
+    flow = dict(zip(system.states, system.f + system.g * sp.Matrix(system.actions), strict=True)) | dict(
+        parameter_rates
+    )
     noisy = {symbol: value + disturbance.get(symbol, 0) * unknown.get(symbol, 0) for symbol, value in flow.items()}
     curvature = derivative(rate, noisy)
-    box = {symbol: (-math.inf, math.inf) for symbol in flow} | dict(bounds) | limits
+    box = dict.fromkeys(flow, (-math.inf, math.inf)) | dict(bounds) | limits
     box |= dict.fromkeys(unknown.values(), (-1.0, 1.0))
     least = lower_bound(curvature, box, chain.psi)
     if math.isinf(least):

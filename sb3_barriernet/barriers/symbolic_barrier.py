@@ -8,12 +8,13 @@ from typing import Literal
 import sympy as sp
 
 from sb3_barriernet.barriers.authority import refuse_singular
-from sb3_barriernet.barriers.chain import Chain, Gains, continuous_chain, vanishes
+from sb3_barriernet.barriers.chain import Chain, Gains, continuous_chain
 from sb3_barriernet.barriers.compiled_barrier import CompiledBarrier
 from sb3_barriernet.barriers.gains import check_gain
 from sb3_barriernet.barriers.sampling_margin import certified_margin
 from sb3_barriernet.errors import ConfigurationError
 from sb3_barriernet.systems.control_affine import Bounds, ControlAffineSystem
+from sb3_barriernet.systems.expressions import vanishes
 
 Margin = float | Literal["certified"]
 
@@ -23,7 +24,7 @@ class SymbolicBarrier(CompiledBarrier):
 
     The relative degree is found by differentiating until the action shows up, and the row comes from the chain of
     :mod:`~sb3_barriernet.barriers.chain`, equation (2). With a disturbance ``x_j' = f_j + g_j u + d_j``,
-    ``|d_j| <= D_j``, the row gives up :math:`\sum_j |\partial\psi_{r-1}/\partial x_j| D_j`, the most that it can take
+    ``|d_j| <= D_j``, equation (6) of the theory page, the row gives up :math:`\sum_j |\partial\psi_{r-1}/\partial x_j| D_j`, the most that it can take
     (robust barriers, Jankovic 2018; the same term for an obstacle of unknown velocity).
 
     :param system: the dynamics; barriers are stated in ``system.states``
@@ -59,9 +60,11 @@ class SymbolicBarrier(CompiledBarrier):
         self.bounds = {**system.bounds, **(bounds or {})}
         self.rates = {p: sp.sympify((parameter_rates or {}).get(p, 0)) for p in parameters}
         self.disturbance = {s: sp.sympify(size) for s, size in (disturbance or {}).items()}
+        _check_gains(alpha)
         functions = [sp.sympify(entry) for entry in (h if isinstance(h, Sequence) else [h])]
         chains = [continuous_chain(entry, system, alpha, self.rates) for entry in functions]
-        _check_gains(chains, alpha, system.dt)
+        for chain in chains:
+            check_gain(chain.gain, system.dt)
         _check_disturbance(chains, self.disturbance, (*system.states, *parameters))
         self.margins = tuple(self._margin(chain, margin) for chain in chains)
         rows = sp.Matrix([self._row(chain, lost) for chain, lost in zip(chains, self.margins, strict=True)])
@@ -91,12 +94,10 @@ class SymbolicBarrier(CompiledBarrier):
         return self.system.actions
 
 
-def _check_gains(chains: Sequence[Chain], alpha: Gains, dt: float) -> None:
-    for chain in chains:
-        check_gain(chain.gain, dt)
-    for inner in [alpha] if isinstance(alpha, int | float) else alpha:
-        # Inner gains act on functions of the state alone, in continuous time: sampling does not limit them.
-        check_gain(inner, 0.0)
+def _check_gains(alpha: Gains) -> None:
+    """All are positive. Sampling limits only the last: the others act on functions of the state, in continuous time."""
+    for gain in [alpha] if isinstance(alpha, int | float) else alpha:
+        check_gain(gain, 0.0)
 
 
 def _check_disturbance(

@@ -90,8 +90,9 @@ def attack_barrier(
     check_spaces(env.observation_space, env.action_space)
     if not env.has_wrapper_attr("barrier"):
         raise MissingRowsError(
-            "Found rows in the observation but no `BarrierObservation` among the wrappers; expected the wrapper itself, "
-            "whose state reader says where the worst trajectory went. Wrap `BarrierObservation(env, barrier, state)`."
+            "Found rows in the observation but no `BarrierObservation` among the wrappers; expected the wrapper "
+            "itself, whose state reader says where the worst trajectory went. "
+            "Wrap `BarrierObservation(env, barrier, state)`."
         )
     row_filter = RowFilter(env.action_space, backend=backend)  # type: ignore[arg-type]
     records = []

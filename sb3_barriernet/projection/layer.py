@@ -52,9 +52,7 @@ class ProjectionLayer(nn.Module):
 
     def forward(self, u_nom: Tensor, A: Tensor, c: Tensor) -> Projection:
         """Project ``u_nom (B, M)`` onto ``A (B, K, M)``, ``c (B, K)`` and the box."""
-        return project(
-            u_nom, A, c, self.low, self.high, weight=self.weight, backend=self.backend, backup=self.backup
-        )
+        return project(u_nom, A, c, self.low, self.high, weight=self.weight, backend=self.backend, backup=self.backup)
 
 
 def _vector(value: Vector) -> Tensor:

@@ -105,6 +105,5 @@ def _refuse_shapes(u_nom: Tensor, A: Tensor, c: Tensor) -> NoReturn:
 
 def _refuse_dtype(u_nom: Tensor) -> NoReturn:
     raise ConfigurationError(
-        f"Found nominal actions of dtype {u_nom.dtype}; expected float32 or float64. Convert them with "
-        "`u_nom.float()`."
+        f"Found nominal actions of dtype {u_nom.dtype}; expected float32 or float64. Convert them with `u_nom.float()`."
     )

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from typing import Protocol
 
 from sb3_barriernet.errors import BackendError
 from sb3_barriernet.projection.backends import unrolled
 from sb3_barriernet.projection.problem import Problem
 from sb3_barriernet.projection.result import Projection
 
-
-class Backend(Protocol):
-    """Solves a checked batch of problems."""
-
-    def __call__(self, problem: Problem) -> Projection:
-        """Project ``problem.u`` and attach whatever gradient the backend offers."""
+Backend = Callable[[Problem], Projection]
+"""Projects ``problem.u`` of a checked batch and attaches whatever gradient it offers."""
 
 
-def _lazily(module: str) -> Callable[[Problem], Projection]:
+def _lazily(module: str) -> Backend:
     """A backend that imports its module, and thereby its dependencies, on first use."""
-    loaded: list[Callable[[Problem], Projection]] = []
+    loaded: list[Backend] = []
 
     def load_and_solve(problem: Problem) -> Projection:
         if not loaded:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import sympy as sp
@@ -90,6 +90,14 @@ class ControlAffineSystem:
         """``x' (..., N)`` at states ``(..., N)`` and actions ``(..., M)``."""
         return self.drift(x) + (self.actuation(x) @ np.asarray(u, dtype=np.float64)[..., None])[..., 0]
 
+    def drift_tensor(self, x: Any) -> Any:
+        """``f(x) (..., N)`` for a torch tensor, differentiable."""
+        return self._f.torch(x)[..., 0]
+
+    def actuation_tensor(self, x: Any) -> Any:
+        """``g(x) (..., N, M)`` for a torch tensor, differentiable."""
+        return self._g.torch(x)
+
     def step(self, x: np.ndarray, u: np.ndarray) -> np.ndarray:
         """States ``(..., N)`` one sampling period later, by the system's integrator."""
         if self.integrator == "rk4":
@@ -130,7 +138,8 @@ class ControlAffineSystem:
                 f"Found f and g of shapes {shapes} for {self.state_dim} states and {self.action_dim} actions; "
                 f"expected {expected}. Write f as N expressions and g as N rows of M."
             )
-        if not (np.isfinite(self.action_low) & (self.action_low < self.action_high)).all():
+        finite = np.isfinite(self.action_low) & np.isfinite(self.action_high)
+        if not (finite & (self.action_low < self.action_high)).all():
             raise ConfigurationError(
                 f"Found the action box {self.action_low} to {self.action_high}; expected finite limits, low < high. "
                 "State what the actuators can do."

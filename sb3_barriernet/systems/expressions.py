@@ -13,6 +13,9 @@ from sb3_barriernet.errors import ConfigurationError
 
 SymbolGroup = tuple[sp.Symbol, ...]
 
+NUM_TRIALS = 8
+CLEARLY_NOT_ZERO = 1e-6
+
 
 class SymbolicArray:
     """A matrix of expressions that is evaluated over leading dimensions.
@@ -73,6 +76,20 @@ class SymbolicArray:
                 f"Found arguments of width {widths}; expected {expected}, for "
                 f"{[list(group) for group in self.groups]}. Return one array for each group, in this order."
             )
+
+
+def vanishes(expression: sp.Expr) -> bool:
+    """Whether an expression is zero everywhere: random numbers deny it fast, algebra confirms it."""
+    symbols = tuple(sorted(expression.free_symbols, key=str))
+    if symbols:
+        rng = np.random.default_rng(0)
+        points = rng.uniform(0.1, 2.0, size=(2 * NUM_TRIALS, len(symbols)))
+        points[NUM_TRIALS:] *= rng.choice([-1.0, 1.0], size=(NUM_TRIALS, len(symbols)))
+        values = np.abs(SymbolicArray(sp.Matrix([expression]), (symbols,))(points))
+        if (values[np.isfinite(values)] > CLEARLY_NOT_ZERO).any():
+            return False
+    # Decimal numbers as fractions: 0.1 + 0.2 - 0.3 is zero on paper.
+    return sp.simplify(sp.nsimplify(expression, rational=True)) == 0
 
 
 @lru_cache(maxsize=256)

@@ -9,7 +9,7 @@ import sympy as sp
 from numpy.typing import ArrayLike
 
 from sb3_barriernet.errors import ConfigurationError, RowShapeError
-from sb3_barriernet.systems.expressions import SymbolicArray
+from sb3_barriernet.systems.expressions import SymbolicArray, vanishes
 
 
 class OneStepMap:
@@ -78,7 +78,7 @@ def is_affine(expression: sp.Expr, symbols: Sequence[sp.Symbol]) -> bool:
     """Whether every second derivative with respect to ``symbols`` is identically zero."""
     slopes = [sp.diff(expression, symbol) for symbol in symbols]
     curvatures = [sp.diff(slope, symbol) for slope in slopes for symbol in symbols if slope.has(symbol)]
-    return all(curvature.equals(0) is True for curvature in curvatures)
+    return all(vanishes(curvature) for curvature in curvatures)
 
 
 def _as_box(box: tuple[ArrayLike, ArrayLike], size: int) -> tuple[np.ndarray, np.ndarray]:

@@ -10,7 +10,7 @@ import sympy as sp
 from sb3_barriernet.systems.control_affine import ControlAffineSystem, Integrator
 
 
-def unicycle(
+def unicycle_with_velocity(
     *, max_speed: float = 1.0, max_turn_rate: float = 2.84, dt: float = 0.05, integrator: Integrator = "euler"
 ) -> ControlAffineSystem:
     """State ``[x, y, theta]`` in m, m, rad; action ``[v, omega]``, ``v >= 0``, in m/s, rad/s.

@@ -96,13 +96,13 @@ def test_wrong_shapes_and_types_get_advice():
     for wrong in ((u, A[..., :1], c), (u[0], A[0], c[0]), (u, A, c[:, :4]), (u[:2], A, c)):
         with pytest.raises(RowShapeError, match=r"expected \(B, M\), \(B, K, M\) and \(B, K\)"):
             project(*wrong, low, high)
-    with pytest.raises(ConfigurationError, match="dtype torch.int64"):
+    with pytest.raises(ConfigurationError, match=r"dtype torch\.int64"):
         project(u.long(), A, c, low, high)
     with pytest.raises(ConfigurationError, match=r"`low` of shape \(3,\)"):
         project(u, A, c, [0.0, 0.0, 0.0], high)
     with pytest.raises(ConfigurationError, match=r"`backup` of shape"):
         project(u, A, c, low, high, backup=[0.0])
-    with pytest.raises(ConfigurationError, match="torch.diag_embed"):
+    with pytest.raises(ConfigurationError, match=r"torch\.diag_embed"):
         project(u, A, c, low, high, weight=torch.ones(3, 2))
 
 

@@ -66,9 +66,7 @@ def test_satisfies_the_optimality_conditions(drawn):
     (u, A, c, low, high), weight, result = _solve(drawn)
     feasible = result.status < Status.INFEASIBLE
     own = weight[feasible] if weight is not None and weight.ndim == 3 else weight
-    certificate = residuals(
-        result.action[feasible], u[feasible], A[feasible], c[feasible], low, high, weight=own
-    )
+    certificate = residuals(result.action[feasible], u[feasible], A[feasible], c[feasible], low, high, weight=own)
     assert certificate.worst().numpy() == pytest.approx(0.0, abs=1e-8)
     assert (result.slack[feasible] == 0).all()
     assert ((result.action >= low) & (result.action <= high)).all()

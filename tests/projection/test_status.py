@@ -136,12 +136,15 @@ def test_a_bad_sample_changes_no_other_by_one_bit(backend, dim, rows):
 
 def test_threads_change_nothing():
     u, A, c, low, high = random_batch(0, 40_000, 3, 2)
+    u.requires_grad_()
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(1)
         alone = project(u, A, c, low, high)
+        gradient = torch.autograd.grad(alone.action.square().sum(), u)[0]
         torch.set_num_threads(2)
         together = project(u, A, c, low, high)
+        assert torch.equal(torch.autograd.grad(together.action.square().sum(), u)[0], gradient)
     finally:
         torch.set_num_threads(threads)
     assert all(torch.equal(a, b) for a, b in zip(alone[:4], together[:4], strict=True))

@@ -29,10 +29,11 @@ def solve(problem: Problem) -> Projection:
     if torch.is_grad_enabled() and _any_requires_grad(problem):
         from sb3_barriernet.projection.backends.active_set_gradient import ActiveSetProjection
 
-        return Projection(*ActiveSetProjection.apply(*problem), problem.A.shape[1])  # type: ignore[no-untyped-call]
-    action, slack, status, faces = run_forward(problem)
-    wrap = torch.from_numpy
-    return Projection(wrap(action), wrap(slack), wrap(status), wrap(faces), problem.A.shape[1])
+        action, slack, status, faces = ActiveSetProjection.apply(*problem)
+        return Projection(action, slack, status, faces, problem.A.shape[1])
+    results = run_forward(problem)
+    action, slack, status, faces = map(torch.from_numpy, results)
+    return Projection(action, slack, status, faces, problem.A.shape[1])
 
 
 def _any_requires_grad(problem: Problem) -> bool:
@@ -43,7 +44,7 @@ def _any_requires_grad(problem: Problem) -> bool:
 
 def run_forward(problem: Problem) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Action, slack, status and faces as NumPy arrays."""
-    batch, rows, dim = problem.A.shape
+    batch, _rows, dim = problem.A.shape
     # The tensors must stay alive while the kernels work on their addresses.
     tensors, where = locate(problem)
     backup = tensors[5]

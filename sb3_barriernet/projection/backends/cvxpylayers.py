@@ -23,7 +23,7 @@ from sb3_barriernet.projection.result import Projection, Status
 try:
     import cvxpy as cp
     from cvxpylayers.torch import CvxpyLayer
-    from scipy.optimize import linprog
+    from scipy.optimize import linprog  # type: ignore[import-untyped]
 except ImportError as error:
     raise MissingPackageError(
         f"Found no package {error.name!r}; the projection backend 'cvxpylayers' needs it. "
@@ -95,7 +95,7 @@ def _least_violations(
     problem: Problem, norms: Tensor, low: Tensor, high: Tensor, valid: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Violation to grant to each sample's normalised rows, which samples need one, which are hopeless."""
-    batch, rows, dim = problem.A.shape
+    batch, _rows, dim = problem.A.shape
     granted = torch.zeros(batch, dtype=torch.float64)
     for i in torch.nonzero(valid)[:, 0].tolist():
         plays = (norms[i] > 0).numpy()

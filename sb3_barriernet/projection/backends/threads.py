@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -31,9 +32,6 @@ def in_chunks(kernel: Callable[..., int], before: tuple[Any, ...], batch: int, a
     if threads not in _pools:
         _pools[threads] = ThreadPoolExecutor(threads, thread_name_prefix="projection")
     edges = [batch * i // threads for i in range(threads + 1)]
-    jobs = [
-        _pools[threads].submit(kernel, *before, start, stop, *after)
-        for start, stop in zip(edges, edges[1:], strict=False)
-    ]
+    jobs = [_pools[threads].submit(kernel, *before, start, stop, *after) for start, stop in itertools.pairwise(edges)]
     codes = [job.result() for job in jobs]
     return min(codes) if min(codes) < 0 else sum(codes)

@@ -109,7 +109,7 @@ def _without_invalid(problem: Problem) -> tuple[Problem, Tensor]:
 
 def _make_table(problem: Problem) -> Table:
     u, A, c, low, high, weight, _ = problem
-    batch, dim = u.shape
+    _batch, dim = u.shape
     rows = A.shape[1]
     normals, shifts = all_constraints(problem)
     nominal = u.double()
@@ -180,7 +180,7 @@ def _everybody_arrived(state: State) -> bool:
 
 def _advance(table: Table, state: State) -> State:
     """One step of every sample that is not done: add a constraint, drop one, or grant more slack."""
-    batch, dim = table.start.shape
+    _batch, _dim = table.start.shape
     residuals = (table.normals @ state.v[..., None])[..., 0] - table.offsets
     residuals = residuals + state.slack[:, None] * table.lifts
     chosen, found = _most_violated(table, state, residuals)
@@ -271,10 +271,7 @@ def _relax(table: Table, state: State, along: Tensor, gap: Tensor, incoming: Ten
 
 def _where(condition: Tensor, first: State, second: State) -> State:
     return State(
-        *(
-            torch.where(condition.reshape(-1, *[1] * (a.ndim - 1)), a, b)
-            for a, b in zip(first, second, strict=True)
-        )
+        *(torch.where(condition.reshape(-1, *[1] * (a.ndim - 1)), a, b) for a, b in zip(first, second, strict=True))
     )
 
 
@@ -297,7 +294,7 @@ def _faces(state: State, table: Table, valid: Tensor, rows: int) -> Tensor:
 
 
 def _finish(problem: Problem, clean: Problem, table: Table, faces: Tensor, valid: Tensor) -> Projection:
-    batch, dim = problem.u.shape
+    _batch, dim = problem.u.shape
     rows = problem.A.shape[1]
     low, high = clean.low, clean.high
     action = act_on_faces(clean, faces)

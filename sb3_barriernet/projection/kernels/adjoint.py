@@ -23,7 +23,7 @@ from sb3_barriernet.projection.kernels.memory import load32, load64, store32, st
 
 
 @kernel
-def load_faces(local, factors, table, normals, solution, basis, chosen, A, A_row, c, rows, relaxed):  # type: ignore[no-untyped-def]
+def load_faces(local, factors, table, normals, solution, basis, chosen, A, A_row, c, rows, relaxed):
     """Orthonormalise the active normals in ``chosen``; how many are independent (the others are dropped)."""
     dim = local.shape[1]
     count = 0
@@ -48,7 +48,7 @@ def load_faces(local, factors, table, normals, solution, basis, chosen, A, A_row
             shift = -sign * local[1 + side, axis]
             for j in range(dim):
                 table[count, j] = sign if j == axis else 0.0
-        fill_constraint(table, factors, count, shift, 0.0, lift, largest)
+        fill_constraint(table, factors, count, shift, 0.0, lift, largest, True)
         for j in range(dim):
             normals[count, j] = table[count, j]
         normals[count, dim] = lift if relaxed else 0.0
@@ -59,7 +59,7 @@ def load_faces(local, factors, table, normals, solution, basis, chosen, A, A_row
 
 
 @kernel
-def solve_faces(table, solution, basis, count, weights):  # type: ignore[no-untyped-def]
+def solve_faces(table, solution, basis, count, weights):
     """Move ``solution[0]`` onto the active faces, project ``solution[1]`` onto their directions.
 
     Writes to ``weights (2, M + 1)`` the multipliers and the sensitivities to the offsets.
@@ -92,18 +92,19 @@ def solve_faces(table, solution, basis, count, weights):  # type: ignore[no-unty
 
 
 @kernel
-def apply_transposed(factor, vector, result):  # type: ignore[no-untyped-def]
-    """``result = factor' vector`` for a lower triangular factor."""
-    for i in range(factor.shape[0]):
+def apply_transposed(factors, which, solution, source, target):
+    """``solution[target] = factors[which]' solution[source]``. Views of rows would count references, slowly."""
+    dim = factors.shape[1]
+    for i in range(dim):
         value = 0.0
-        for j in range(i, factor.shape[0]):
-            value += factor[j, i] * vector[j]
-        result[i] = value
+        for j in range(i, dim):
+            value += factors[which, j, i] * solution[source, j]
+        solution[target, i] = value
 
 
 def _make_pull_back(stamp: str) -> Any:
     @entry
-    def pull_back(  # type: ignore[no-untyped-def]
+    def pull_back(
         rows, dim, u, single, A, A_batch, A_row, c, low, high, box_batch, weight, weight_kind,
         start, stop, faces, gradient, grad_u, grad_A, grad_c, grad_low, grad_high, grad_weight,
     ):  # fmt: skip
@@ -115,19 +116,18 @@ def _make_pull_back(stamp: str) -> Any:
         :param grad_A: ``(B, K, M)``, zeros before the call; like ``grad_c (B, K)``
         :param grad_low: ``(B, M)``, zeros before the call; like ``grad_high``
         :param grad_weight: ``(B, M, M)``, zeros before the call, symmetric after it
+        :return: 0
         """
         _ = stamp
-        size = 4 if single else 8
         wide = dim + 1
         local = np.empty((4, dim))
         factors = np.empty((2, dim, dim))
         table = np.empty((wide, dim + 5))
         normals = np.empty((wide, wide))
-        solution = np.empty((4, wide + 1))
+        solution = np.empty((6, wide + 1))
         basis = np.empty((2, wide, wide))
         weights = np.empty((2, wide))
         chosen = np.empty(wide, np.int64)
-        turned = np.empty(dim)
         if weight_kind < 3:
             fill_factors(factors, weight, weight_kind, start)
         for sample in range(start, stop):
@@ -154,7 +154,9 @@ def _make_pull_back(stamp: str) -> Any:
             count = load_faces(
                 local, factors, table, normals, solution, basis, chosen, row, A_row, shift, rows, culprits > 0
             )
-            apply_transposed(factors[0], local[0], solution[0])
+            for i in range(dim):
+                solution[4, i] = local[0, i]
+            apply_transposed(factors, 0, solution, 4, 0)
             for i in range(dim):
                 value = 0.0
                 for j in range(i + 1):
@@ -172,8 +174,8 @@ def _make_pull_back(stamp: str) -> Any:
                         store32(grad_u, here + i, np.float32(value))
                     else:
                         store64(grad_u, here + i, value)
-            apply_transposed(factors[1], solution[0], solution[2])  # the action
-            apply_transposed(factors[1], solution[1], solution[3])  # the gradient with respect to the pull
+            apply_transposed(factors, 1, solution, 0, 2)  # the action
+            apply_transposed(factors, 1, solution, 1, 3)  # the gradient with respect to the pull
             slack = solution[0, dim]
             for i in range(count):
                 face = chosen[i]
@@ -183,18 +185,20 @@ def _make_pull_back(stamp: str) -> Any:
                     if grad_c != 0:
                         store64(grad_c, sample * rows + face, move)
                     if grad_A != 0 or (grad_weight != 0 and culprits > 0):
-                        apply_transposed(factors[1], table[i, :dim], turned)
+                        for j in range(dim):
+                            solution[4, j] = table[i, j]
+                        apply_transposed(factors, 1, solution, 4, 5)
                     if grad_A != 0:
                         for j in range(dim):
                             place = (sample * rows + face) * dim + j
                             value = multiplier * solution[3, j] + move * solution[2, j]
-                            store64(grad_A, place, value + move * slack * turned[j])
+                            store64(grad_A, place, value + move * slack * solution[5, j])
                     if grad_weight != 0:
                         for j in range(dim):
                             for k in range(dim if culprits > 0 else 0):
                                 place = (here + j) * dim + k
                                 value = load64(grad_weight, place)
-                                value -= 0.5 * move * slack * table[i, dim + 3] * turned[j] * turned[k]
+                                value -= 0.5 * move * slack * table[i, dim + 3] * solution[5, j] * solution[5, k]
                                 store64(grad_weight, place, value)
                 elif face < rows + dim:
                     if grad_low != 0:
@@ -208,6 +212,7 @@ def _make_pull_back(stamp: str) -> Any:
                         value = solution[3, j] * (solution[2, k] - local[0, k])
                         value += solution[3, k] * (solution[2, j] - local[0, j])
                         store64(grad_weight, place, load64(grad_weight, place) - 0.5 * value)
+        return 0
 
     return pull_back
 

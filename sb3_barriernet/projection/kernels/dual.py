@@ -35,15 +35,24 @@ STALLED = 2
 
 
 @kernel
-def most_violated(table, solution, slack, first):  # type: ignore[no-untyped-def]
-    """The most violated constraint from ``first`` on that is not active, -1 for none; and its residual."""
+def most_violated(table, columns, solution, slack, first):
+    """The most violated constraint from ``first`` on that is not active, -1 for none; and its residual.
+
+    :param columns: ``(M + 4, C)``: the first ``M + 3`` columns of the table turned into rows, because a sum over
+        actions for all constraints at once runs in SIMD; and the residuals
+    """
     dim = solution.shape[1] - 1
+    last = table.shape[0]
+    for i in range(first, last):
+        columns[dim + 3, i] = slack * columns[dim + 2, i] - columns[dim, i]
+    for j in range(dim):
+        value = solution[0, j]
+        for i in range(first, last):
+            columns[dim + 3, i] += columns[j, i] * value
     worst = 0.0
     index = -1
-    for i in range(first, table.shape[0]):
-        r = slack * table[i, dim + 2] - table[i, dim]
-        for j in range(dim):
-            r += table[i, j] * solution[0, j]
+    for i in range(first, last):
+        r = columns[dim + 3, i]
         if r < worst and r < -FEASIBILITY * table[i, dim + 1] and table[i, dim + 4] == 0.0:
             worst = r
             index = i
@@ -51,7 +60,7 @@ def most_violated(table, solution, slack, first):  # type: ignore[no-untyped-def
 
 
 @kernel
-def append(table, solution, basis, position, index):  # type: ignore[no-untyped-def]
+def append(table, solution, basis, position, index):
     """Extend the basis at ``position`` by normal ``index``; the length of the part that is new.
 
     Gram-Schmidt done twice is as orthogonal as Householder. Coordinates go to ``R[:, position]``. Up to
@@ -85,7 +94,7 @@ def append(table, solution, basis, position, index):  # type: ignore[no-untyped-
 
 
 @kernel
-def dual_step(solution, basis, count):  # type: ignore[no-untyped-def]
+def dual_step(solution, basis, count):
     """Write to ``solution[3]`` the incoming normal as a combination of the active ones.
 
     :return: the longest step along it that keeps every multiplier at least 0, and what limits it (-1: nothing)
@@ -107,7 +116,7 @@ def dual_step(solution, basis, count):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def solve_dual(table, solution, basis, active, count, slack, first):  # type: ignore[no-untyped-def]
+def solve_dual(table, columns, solution, basis, active, count, slack, first):
     """Continue from ``count`` active constraints until constraints ``first`` and later hold.
 
     A contradiction is a combination with positive weights of ``count + 1`` constraints whose normals cancel.
@@ -120,7 +129,7 @@ def solve_dual(table, solution, basis, active, count, slack, first):  # type: ig
     multiplier = 0.0
     for _ in range(20 + 8 * table.shape[0]):
         if incoming < 0:
-            incoming, violation = most_violated(table, solution, slack, first)
+            incoming, violation = most_violated(table, columns, solution, slack, first)
             multiplier = 0.0
         if incoming < 0:
             return OPTIMAL, count

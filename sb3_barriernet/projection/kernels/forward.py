@@ -18,8 +18,9 @@ from sb3_barriernet.projection.kernels.screening import (
     HOLDS,
     NOT_FINITE,
     clipped_faces,
-    count_holding,
     inspect_rows,
+    pass_untouched,
+    rows_hold,
 )
 from sb3_barriernet.projection.result import Status
 
@@ -32,7 +33,7 @@ BAD_WEIGHT = -1
 
 
 @kernel
-def keep_on_bounds(local, rows, found, count):  # type: ignore[no-untyped-def]
+def keep_on_bounds(local, rows, found, count):
     """Put the action into the box and, where a bound is a face, exactly on it."""
     dim = local.shape[1]
     for j in range(dim):
@@ -47,7 +48,7 @@ def keep_on_bounds(local, rows, found, count):  # type: ignore[no-untyped-def]
 
 def _make_screen(stamp: str) -> Any:
     @entry
-    def screen(  # type: ignore[no-untyped-def]
+    def screen(
         rows, dim, u, single, A, A_batch, A_row, c, low, high, box_batch, weight, weight_kind,
         backup, backup_batch, start, stop, action, slack, status, faces,
     ):  # fmt: skip
@@ -76,20 +77,33 @@ def _make_screen(stamp: str) -> Any:
         local = np.empty((LOCAL_ROWS, dim))
         found = np.empty(dim + 1, np.int64)
         lines = np.empty((4, rows + 4 if dim == 2 else 0))
+        destination = action.ctypes.data
+        planar = dim == 2 and A_row == 2
         pending = 0
         for sample in range(start, stop):
             row = A + 8 * sample * A_batch
             shift = c + 8 * sample * rows
+            here = u + size * sample * dim
+            box = 8 * sample * box_batch
+            target = destination + size * sample * dim
+            if planar and pass_untouched(here, single, low + box, high + box, row, shift, rows, target):
+                status[sample] = INACTIVE
+                slack[sample] = 0.0
+                faces[sample, 0] = 0
+                faces[sample, 1] = -1
+                faces[sample, 2] = -1
+                faces[sample, 3] = -1
+                continue
             count = 0
             culprits = 0
             verdict = INACTIVE
-            if not load_sample(local, u + size * sample * dim, single, low, high, sample * box_batch):
+            if not load_sample(local, here, single, low + box, high + box):
                 verdict = INVALID
             else:
                 count = clipped_faces(local, rows, found)
                 if count > 0 and weight_kind > 1:
                     verdict = PENDING  # A clip is no projection in a skewed metric.
-                if count_holding(local, row, A_row, shift, rows) < rows:
+                if not rows_hold(local, row, A_row, shift, rows):
                     second = inspect_rows(local, row, A_row, shift, rows)
                     if second == NOT_FINITE:
                         verdict = INVALID
@@ -115,7 +129,7 @@ def _make_screen(stamp: str) -> Any:
                 culprits = -1
                 slack[sample] = np.inf
                 load_backup(local, backup + 8 * sample * backup_batch, backup != 0)
-            store_action(local, action.ctypes.data + size * sample * dim, single)
+            store_action(local, target, single)
             faces[sample, 0] = culprits
             for i in range(dim + 1):
                 faces[sample, i + 1] = found[i] if i < count else -1

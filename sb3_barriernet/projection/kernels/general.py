@@ -40,7 +40,7 @@ minimum doubles every time, so the loop ends."""
 
 
 @kernel
-def fill_factors(factors, weight, kind, sample):  # type: ignore[no-untyped-def]
+def fill_factors(factors, weight, kind, sample):
     """Write ``L`` and its inverse to ``factors (2, M, M)`` and return 1 if the weight is diagonal."""
     dim = factors.shape[1]
     base = sample * 2 * dim * dim if kind == 3 else 0
@@ -57,32 +57,34 @@ def fill_factors(factors, weight, kind, sample):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def fill_constraint(table, factors, i, shift, size, lift, largest):  # type: ignore[no-untyped-def]
+def fill_constraint(table, factors, i, shift, size, lift, largest, skewed):
     """Turn the coefficients ``table[i, :M]`` of ``a . u + shift >= 0``, divided by ``largest``, into a unit
     normal in scaled actions."""
     dim = factors.shape[1]
     square = 0.0
     for row in range(dim - 1, -1, -1):
-        value = 0.0
-        for j in range(row + 1):
-            value += factors[1, row, j] * table[i, j]
+        value = factors[1, row, row] * table[i, row]
+        if skewed:
+            for j in range(row):
+                value += factors[1, row, j] * table[i, j]
         table[i, row] = value
         square += value * value
     norm = np.sqrt(square)
+    inverse = 1.0 / norm if norm > 0.0 else 0.0
     for j in range(dim):
-        table[i, j] = table[i, j] / norm if norm > 0.0 else 0.0
-    offset = -shift / largest / norm if norm > 0.0 else -1.0
+        table[i, j] *= inverse
+    offset = -shift / largest * inverse
     # A row without coefficients, or that no action of finite size decides, plays no part.
     decides = norm > 0.0 and (abs(offset) <= LARGEST or lift == 0.0)
     table[i, dim] = offset if decides else -1.0
-    table[i, dim + 1] = size / norm + abs(offset) if decides and abs(offset) <= LARGEST else 0.0
+    table[i, dim + 1] = size * inverse + abs(offset) if decides and abs(offset) <= LARGEST else 0.0
     table[i, dim + 2] = lift
     table[i, dim + 3] = norm * largest if decides else 0.0
     table[i, dim + 4] = 0.0
 
 
 @kernel
-def fill_table(table, factors, local, A, A_row, c, rows):  # type: ignore[no-untyped-def]
+def fill_table(table, columns, factors, local, A, A_row, c, rows, skewed):
     """All constraints of one sample. Returns whether some row is broken whatever the action."""
     dim = local.shape[1]
     hopeless = False
@@ -90,13 +92,17 @@ def fill_table(table, factors, local, A, A_row, c, rows):  # type: ignore[no-unt
         largest = 0.0
         for j in range(dim):
             largest = max(largest, abs(load64(A, k * A_row + j)))
+        # Divided by the largest coefficient first: squares of 1e-200 or 1e200 would vanish or overflow.
+        moderate = largest > 1e-100 and largest < 1e100
+        largest = 1.0 if moderate else largest
         size = 0.0
         for j in range(dim):
-            # Divided by the largest coefficient first: squares of 1e-200 or 1e200 would vanish or overflow.
-            a = load64(A, k * A_row + j) / largest if largest > 0.0 else 0.0
+            a = load64(A, k * A_row + j)
+            if not moderate:
+                a = a / largest if largest > 0.0 else 0.0
             table[k, j] = a
             size += abs(a) * local[4, j]
-        fill_constraint(table, factors, k, load64(c, k), size, 1.0, largest)
+        fill_constraint(table, factors, k, load64(c, k), size, 1.0, largest, skewed)
         hopeless |= table[k, dim + 3] == 0.0 and load64(c, k) < 0.0
     for side in range(2):
         sign = 1.0 - 2.0 * side
@@ -104,12 +110,15 @@ def fill_table(table, factors, local, A, A_row, c, rows):  # type: ignore[no-unt
             i = rows + side * dim + j
             for axis in range(dim):
                 table[i, axis] = sign if axis == j else 0.0
-            fill_constraint(table, factors, i, -sign * local[1 + side, j], 0.0, 0.0, 1.0)
+            fill_constraint(table, factors, i, -sign * local[1 + side, j], 0.0, 0.0, 1.0, skewed)
+    for i in range(table.shape[0]):
+        for j in range(dim + 3):
+            columns[j, i] = table[i, j]
     return hopeless
 
 
 @kernel
-def start_solution(table, factors, local, solution, basis, active, rows, skewed):  # type: ignore[no-untyped-def]
+def start_solution(table, factors, local, solution, basis, active, rows, skewed):
     """Begin at the nominal action; with a diagonal weight at its clip, whose active set is known."""
     dim = local.shape[1]
     count = 0
@@ -133,7 +142,7 @@ def start_solution(table, factors, local, solution, basis, active, rows, skewed)
 
 
 @kernel
-def read_contradiction(table, solution, active, count, slack):  # type: ignore[no-untyped-def]
+def read_contradiction(table, solution, active, count, slack):
     """Keep in ``active[1]`` the constraints that contradict each other.
 
     :return: by how much each row has to give way, the size of these constraints, and their number
@@ -159,7 +168,7 @@ def read_contradiction(table, solution, active, count, slack):  # type: ignore[n
 
 
 @kernel
-def relax_and_solve(table, factors, local, solution, basis, active, rows, skewed):  # type: ignore[no-untyped-def]
+def relax_and_solve(table, columns, factors, local, solution, basis, active, rows, skewed):
     """Closest action under the least possible violation.
 
     :return: number of active constraints (-1 for no success), number of contradicting ones (0 where the
@@ -176,7 +185,7 @@ def relax_and_solve(table, factors, local, solution, basis, active, rows, skewed
         for stage in range(0 if skewed else 1, 2):
             if outcome == OPTIMAL:
                 first = rows - stage * rows
-                outcome, count = solve_dual(table, solution, basis, active, count, slack, first)
+                outcome, count = solve_dual(table, columns, solution, basis, active, count, slack, first)
         if outcome == OPTIMAL:
             return count, culprits if slack > RELAXED * size else 0, slack
         step = 0.0
@@ -188,7 +197,7 @@ def relax_and_solve(table, factors, local, solution, basis, active, rows, skewed
 
 
 @kernel
-def finish(table, factors, local, solution, basis, active, count, slack):  # type: ignore[no-untyped-def]
+def finish(table, factors, local, solution, basis, active, count, slack):
     """Correct ``v`` onto its active faces and write the action; False where numbers overflowed.
 
     One Newton step removes the rounding that a far start has left.
@@ -216,7 +225,7 @@ def finish(table, factors, local, solution, basis, active, count, slack):  # typ
 
 
 @kernel
-def gather_faces(active, count, culprits, found):  # type: ignore[no-untyped-def]
+def gather_faces(active, count, culprits, found):
     """Contradicting constraints first, then the other active ones; how many."""
     for i in range(culprits):
         found[i] = active[1, i]
@@ -232,7 +241,7 @@ def gather_faces(active, count, culprits, found):  # type: ignore[no-untyped-def
 
 
 @kernel
-def worst_violation(local, A, A_row, c, rows):  # type: ignore[no-untyped-def]
+def worst_violation(local, A, A_row, c, rows):
     """Largest violation of a row, in the row's own units."""
     worst = 0.0
     for k in range(rows):
@@ -245,7 +254,7 @@ def worst_violation(local, A, A_row, c, rows):  # type: ignore[no-untyped-def]
 
 def _make_solve_pending(stamp: str) -> Any:
     @entry
-    def solve_pending(  # type: ignore[no-untyped-def]
+    def solve_pending(
         rows, dim, u, single, A, A_batch, A_row, c, low, high, box_batch, weight, weight_kind,
         backup, backup_batch, start, stop, action, slack, status, faces,
     ):  # fmt: skip
@@ -253,12 +262,14 @@ def _make_solve_pending(stamp: str) -> Any:
 
         :param weight: address; the diagonal weight if ``weight_kind`` is 1; ``L`` and its inverse,
             ``(2, M, M)``, if 2; the same for each sample if 3; a sample with ``L[0, 0]`` 0 is invalid
+        :return: 0
         """
         _ = stamp
         size = 4 if single else 8
         local = np.empty((LOCAL_ROWS, dim))
         factors = np.empty((2, dim, dim))
         table = np.empty((rows + 2 * dim, dim + 5))
+        columns = np.empty((dim + 4, rows + 2 * dim))
         solution = np.empty((4, dim + 1))
         basis = np.empty((2, dim, dim))
         active = np.empty((2, dim + 1), np.int64)
@@ -268,21 +279,22 @@ def _make_solve_pending(stamp: str) -> Any:
                 continue
             row = A + 8 * sample * A_batch
             shift = c + 8 * sample * rows
-            load_sample(local, u + size * sample * dim, single, low, high, sample * box_batch)
+            box = 8 * sample * box_batch
+            load_sample(local, u + size * sample * dim, single, low + box, high + box)
             count = -1
             culprits = 0
             verdict = INVALID
             slack[sample] = np.inf
             if fill_factors(factors, weight, weight_kind, sample):
-                hopeless = fill_table(table, factors, local, row, A_row, shift, rows)
+                hopeless = fill_table(table, columns, factors, local, row, A_row, shift, rows, weight_kind > 1)
                 count, culprits, lift = relax_and_solve(
-                    table, factors, local, solution, basis, active, rows, weight_kind > 1
+                    table, columns, factors, local, solution, basis, active, rows, weight_kind > 1
                 )
                 if count >= 0 and finish(table, factors, local, solution, basis, active, count, lift):
-                    untouched = True
+                    touched = 0
                     for i in range(count):
-                        untouched &= active[0, i] >= rows
-                    verdict = INACTIVE if untouched and lift == 0.0 else ACTIVE
+                        touched += active[0, i] < rows
+                    verdict = ACTIVE if touched > 0 or lift > 0.0 else INACTIVE
                     count = gather_faces(active, count, culprits, found)
                     keep_on_bounds(local, rows, found, count)
                     slack[sample] = 0.0
@@ -298,6 +310,7 @@ def _make_solve_pending(stamp: str) -> Any:
             faces[sample, 0] = culprits
             for i in range(dim + 1):
                 faces[sample, i + 1] = found[i] if i < count else -1
+        return 0
 
     return solve_pending
 

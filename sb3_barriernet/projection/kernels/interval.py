@@ -8,7 +8,7 @@ from sb3_barriernet.projection.kernels.sample import LARGEST
 
 
 @kernel
-def solve_interval(local, A, A_row, c, rows, found):  # type: ignore[no-untyped-def]
+def solve_interval(local, A, A_row, c, rows, found):
     """Write the action into ``local`` and its face into ``found``; the number of faces, -1 if undecided.
 
     Rows without a coefficient, quotients that overflow and empty intervals are left to the general solver.

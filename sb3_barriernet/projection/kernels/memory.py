@@ -6,14 +6,19 @@ cost more than solving the problem, and one compiled signature serves every dtyp
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba import extending, types
 
 DOUBLE = ir.DoubleType()
 SINGLE = ir.FloatType()
+
+
+def intrinsic(function: Callable[..., Any]) -> Any:
+    """numba's decorator; its result takes one argument less than the type checker thinks."""
+    return extending.intrinsic(function)
 
 
 def _element(builder: Any, address: Any, index: Any, kind: Any) -> Any:

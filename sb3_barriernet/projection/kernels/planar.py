@@ -27,10 +27,11 @@ ATTEMPTS = 6
 
 UNDECIDED = -2
 FREE = -1
+EMPTY = -3
 
 
 @kernel
-def solve_planar(local, scale, A, A_row, c, rows, lines, found):  # type: ignore[no-untyped-def]
+def solve_planar(local, scale, A, A_row, c, rows, lines, found):
     """Write the action into ``local`` and its faces into ``found``; the number of faces, -1 if undecided.
 
     :param scale: (2,) square roots of the diagonal weight
@@ -53,6 +54,9 @@ def solve_planar(local, scale, A, A_row, c, rows, lines, found):  # type: ignore
         corner, t = _move_on_line(lines, line, x, y)
         if corner == UNDECIDED:
             return -1
+        if corner == EMPTY:
+            line = int(t)  # The optimum, if there is one, is elsewhere: perhaps on the line in conflict.
+            continue
         pull = -gap
         sine = 1.0
         if corner >= 0:
@@ -82,7 +86,7 @@ def solve_planar(local, scale, A, A_row, c, rows, lines, found):  # type: ignore
 
 
 @kernel
-def _fill_lines(local, scale, A, A_row, c, rows, lines):  # type: ignore[no-untyped-def]
+def _fill_lines(local, scale, A, A_row, c, rows, lines):
     """Rows and box as lines with unit normals; the most violated row, -1 where a row is out of range."""
     usable = True
     x_point = local[3, 0] * scale[0]
@@ -118,12 +122,13 @@ def _fill_lines(local, scale, A, A_row, c, rows, lines):  # type: ignore[no-unty
 
 
 @kernel
-def _move_on_line(lines, line, x, y):  # type: ignore[no-untyped-def]
+def _move_on_line(lines, line, x, y):
     """Shortest move along ``line`` from ``(x, y)`` into all other half planes.
 
     Which of the two sides a line cuts off is a coin flip to the branch predictor, so the loop selects instead.
 
-    :return: the line that ends the move (``FREE`` if none is needed) and its signed length
+    :return: the line that ends the move (``FREE`` if none is needed) and its signed length; ``EMPTY`` and one of
+        the lines in conflict where there is no such point
     """
     n_x = lines[0, line]
     n_y = lines[1, line]
@@ -142,8 +147,12 @@ def _move_on_line(lines, line, x, y):  # type: ignore[no-untyped-def]
         first = low if low > first else first
         last = high if high < last else last
         clear &= (not parallel) | (r >= -size - FEASIBILITY * abs(lines[2, k]))
-    if not clear or first > last:
+    if not clear:
         return UNDECIDED, 0.0
+    if first > last:
+        for k in range(lines.shape[1]):
+            if lines[3, k] == first:
+                return EMPTY, float(k)
     if first <= 0.0 and last >= 0.0:
         return FREE, 0.0
     move = first if first > 0.0 else last

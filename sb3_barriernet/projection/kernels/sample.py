@@ -15,14 +15,14 @@ LARGEST = np.finfo(np.float64).max
 
 
 @kernel
-def load_sample(local, u, single, low, high, box):  # type: ignore[no-untyped-def]
-    """Fill ``local`` from element ``u`` and ``box`` on; False where a number or the box is invalid."""
+def load_sample(local, u, single, low, high):
+    """Fill ``local`` from the addresses of one sample; False where a number or the box is invalid."""
     valid = True
     dim = local.shape[1]
     for j in range(dim):
         value = load32(u, j) if single else load64(u, j)
-        below = load64(low, box + j)
-        above = load64(high, box + j)
+        below = load64(low, j)
+        above = load64(high, j)
         valid &= (below <= above) & (abs(value) <= LARGEST) & (below <= LARGEST) & (above >= -LARGEST)
         local[0, j] = value
         local[1, j] = below
@@ -36,7 +36,7 @@ def load_sample(local, u, single, low, high, box):  # type: ignore[no-untyped-de
 
 
 @kernel
-def load_backup(local, backup, has_backup):  # type: ignore[no-untyped-def]
+def load_backup(local, backup, has_backup):
     """The backup action, or 0, clipped to those bounds that are numbers."""
     for j in range(local.shape[1]):
         value = load64(backup, j) if has_backup else 0.0
@@ -48,7 +48,7 @@ def load_backup(local, backup, has_backup):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def store_action(local, action, single):  # type: ignore[no-untyped-def]
+def store_action(local, action, single):
     """Write the action, which lies in the box, so that it still does after rounding to float32."""
     for j in range(local.shape[1]):
         value = local[3, j]

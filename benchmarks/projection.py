@@ -1,0 +1,261 @@
+"""The projection against its peers: one process, one thread, interleaved, medians.
+
+::
+
+    python benchmarks/projection.py --out benchmarks/results
+
+Writes ``projection.md`` and ``projection.png``. Peers that are not installed are left out; to have them all::
+
+    pip install --no-deps qpth proxsuite cmeel-boost
+
+An entry is left empty where one call is expected to take longer than ``--patience`` seconds.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", NUMBA_NUM_THREADS="1")
+
+import argparse
+import importlib.metadata
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from projection_peers import Batch, quadprog_loop, solvers
+
+SIZES = [(2, 12), (4, 16), (8, 32)]
+BATCHES = [1, 8, 64, 256, 2048, 65536]
+REFERENCE_SAMPLES = 256
+Key = tuple[str, str]
+
+
+def make_batch(size: int, rows: int, dim: int, corrected: float, seed: int = 0) -> Batch:
+    """Feasible problems of which a fraction ``corrected`` needs a correction by rows.
+
+    An inner point keeps 0.1 from every row; nominal actions are the inner point itself or far outside.
+    """
+    generator = torch.Generator().manual_seed(seed)
+
+    def uniform(*shape: int) -> torch.Tensor:
+        return 2 * torch.rand(shape, generator=generator, dtype=torch.float64) - 1
+
+    A = torch.randn(size, rows, dim, generator=generator, dtype=torch.float64)
+    A = A / A.norm(dim=2, keepdim=True)
+    inner = 0.5 * uniform(size, dim)
+    c = 0.1 + 0.4 * uniform(size, rows).abs() - (A @ inner[..., None])[..., 0]
+    push = uniform(size, dim)
+    far = inner + 3 * push / push.norm(dim=1, keepdim=True)
+    bad = ((A @ far.clamp(-1, 1)[..., None])[..., 0] + c).amin(1) < 0
+    far = torch.where(bad[:, None], far, inner - A[:, 0] * 3)
+    chosen = torch.rand(size, generator=generator) < corrected
+    box = torch.ones(dim, dtype=torch.float64)
+    return Batch(torch.where(chosen[:, None], far, inner), A, c, -box, box)
+
+
+def measure(jobs: dict[Key, Callable[[], Any]], budget: float, patience: float) -> dict[Key, float]:
+    """Median seconds of each job; the jobs take turns, so that a busy moment hits all of them."""
+    first: dict[Key, float] = {}
+    for key, job in jobs.items():
+        start = time.perf_counter()
+        job()
+        first[key] = time.perf_counter() - start
+    counts = {key: max(1, int(2e-3 / max(value, 1e-6))) for key, value in first.items()}
+    samples: dict[Key, list[float]] = defaultdict(list)
+    for turn in range(25):
+        for key, job in jobs.items():
+            if turn >= 3 and sum(samples[key]) * counts[key] > budget:
+                continue
+            start = time.perf_counter()
+            for _ in range(counts[key]):
+                job()
+            samples[key].append((time.perf_counter() - start) / counts[key])
+            if samples[key][-1] > patience / 3 and turn == 0:
+                continue
+    return {key: statistics.median(values) for key, values in samples.items()}
+
+
+def run_table(corrected: float, budget: float, patience: float, batches: list[int]) -> dict[tuple, tuple]:
+    """Seconds and error by ``(M, K, B, name, direction)``."""
+    results: dict[tuple, tuple] = {}
+    for dim, rows in SIZES:
+        slow: set[Key] = set()
+        last: dict[Key, float] = {}
+        for size in batches:
+            batch = make_batch(size, rows, dim, corrected)
+            jobs = {key: job for key, job in solvers(batch).items() if key not in slow}
+            for job in jobs.values():
+                job()  # compile, build factorisations, fill caches
+            times = measure(jobs, budget, patience)
+            part = Batch(*(t[:REFERENCE_SAMPLES] for t in batch[:3]), *batch[3:])
+            reference = quadprog_loop(part)()
+            for key, seconds in times.items():
+                error = (jobs[key]()[:REFERENCE_SAMPLES] - reference).abs().max().item()
+                results[(dim, rows, size, *key)] = (seconds, error)
+                last[key] = seconds
+            bigger = batches[batches.index(size) + 1] / size if size != batches[-1] else 1
+            slow |= {key for key, seconds in last.items() if seconds * bigger > patience}
+            print(f"  M={dim} K={rows} B={size}", flush=True)
+    return results
+
+
+def read_ratio() -> tuple[float, float]:
+    """Seconds of an easy no-grad call at B = 65,536 and of one reduction over the same inputs."""
+    from sb3_barriernet.projection import project
+
+    batch = make_batch(65536, 12, 2, 0.02)
+    jobs = {
+        ("project", ""): lambda: project(*batch),
+        ("read", ""): lambda: (batch.u.sum(), batch.A.sum(), batch.c.sum()),
+    }
+    times = measure(jobs, 2.0, 10.0)
+    return times["project", ""], times["read", ""]
+
+
+def policy_ratio() -> tuple[float, float]:
+    """Seconds of a no-grad projection at a batch of one and of SB3's ``policy.forward``."""
+    import gymnasium as gym
+    from stable_baselines3.common.policies import ActorCriticPolicy
+
+    from sb3_barriernet.projection import project
+
+    batch = make_batch(1, 12, 2, 0.0)
+    nominal = batch.u.float()
+    observations, actions = gym.spaces.Box(-1, 1, (18,)), gym.spaces.Box(-1, 1, (2,))
+    policy, observation = ActorCriticPolicy(observations, actions, lambda _: 3e-4), torch.randn(1, 18)
+    with torch.no_grad():
+        jobs = {("project", ""): lambda: project(nominal, *batch[1:]), ("policy", ""): lambda: policy(observation)}
+        times = measure(jobs, 2.0, 10.0)
+    return times["project", ""], times["policy", ""]
+
+
+def first_calls() -> list[tuple[str, float, float]]:
+    """Seconds of the first call in a fresh process, with an empty and a filled cache, torch imported before."""
+    code = (
+        "import torch, time; from sb3_barriernet.projection import project; torch.manual_seed(0)\n"
+        "u, A, c = torch.randn(64, {m}), torch.randn(64, 12, {m}), torch.randn(64, 12) + 1\n"
+        "A.requires_grad_({g}); start = time.perf_counter()\n"
+        "action = project(u, A, c, [-1.0] * {m}, [1.0] * {m}).action\n"
+        "if {g}: action.sum().backward()\n"
+        "print(time.perf_counter() - start)"
+    )
+    rows = []
+    for name, dim, gradient in (("2 actions", 2, False), ("4 actions", 4, False), ("4 actions, gradients", 4, True)):
+        with tempfile.TemporaryDirectory() as cache:
+            environment = {**os.environ, "NUMBA_CACHE_DIR": cache}
+            command = [sys.executable, "-c", code.format(m=dim, g=gradient)]
+            cold, cached = (
+                float(subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout)
+                for _ in range(2)
+            )
+        rows.append((name, cold, cached))
+    return rows
+
+
+def write_report(path: Path, tables: dict[str, dict[tuple, tuple]], command: str) -> None:
+    packages = ["torch", "numba", "numpy", "qpth", "proxsuite", "cvxpylayers", "clarabel", "daqp", "quadprog"]
+    lines = ["# Projection benchmark", "", f"Command: `{command}`", "", f"Machine: {_cpu()}, one thread.", ""]
+    lines += ["Versions: " + ", ".join(f"{name} {_version(name)}" for name in packages if _version(name)), ""]
+    load = os.getloadavg()
+    lines += [f"Load average at the end: {load[0]:.1f} ({os.cpu_count()} cores). Medians; all methods take turns.", ""]
+    project, read = read_ratio()
+    lines += [f"- Easy, B = 65,536, (2, 12): {project * 1e3:.2f} ms; reading the inputs once: {read * 1e3:.2f} ms; "
+              f"ratio {project / read:.2f}."]  # fmt: skip
+    project, policy = policy_ratio()
+    lines += [f"- B = 1, no gradient: {project * 1e6:.1f} us; SB3's `policy.forward`: {policy * 1e6:.0f} us; "
+              f"{100 * project / policy:.1f} %."]  # fmt: skip
+    for name, cold, cached in first_calls():
+        lines += [
+            f"- First call, {name}: {cold:.1f} s to compile, {cached:.2f} s from the cache (numba's import included)."
+        ]
+    for title, results in tables.items():
+        for direction in ("forward", "forward + backward"):
+            lines += ["", f"## {title}, {direction}: time of a call", "", *_table(results, direction)]
+    path.write_text("\n".join(lines) + "\n")
+
+
+def _table(results: dict[tuple, tuple], direction: str) -> list[str]:
+    batches = sorted({key[2] for key in results})
+    lines = ["| (M, K) | method | " + " | ".join(f"B = {b:,}" for b in batches) + " | largest error |"]
+    lines += ["|---|---|" + "---:|" * (len(batches) + 1)]
+    for dim, rows in SIZES:
+        names = dict.fromkeys(key[3] for key in results if key[:2] == (dim, rows) and key[4] == direction)
+        for name in names:
+            cells = [results.get((dim, rows, b, name, direction)) for b in batches]
+            error = max(cell[1] for cell in cells if cell)
+            shown = " | ".join(_duration(cell[0]) if cell else "" for cell in cells)
+            lines += [f"| ({dim}, {rows}) | {name} | {shown} | {error:.0e} |"]
+    return lines
+
+
+def _duration(seconds: float) -> str:
+    for unit, factor in (("s", 1.0), ("ms", 1e3)):
+        if seconds * factor >= 1:
+            return f"{seconds * factor:.3g} {unit}"
+    return f"{seconds * 1e6:.3g} us"
+
+
+def plot(path: Path, results: dict[tuple, tuple]) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, len(SIZES), figsize=(13, 4), sharey=True, layout="constrained")
+    for axis, (dim, rows) in zip(axes, SIZES, strict=True):
+        for name in dict.fromkeys(key[3] for key in results):
+            points = [(k[2], v[0] / k[2]) for k, v in results.items()
+                      if k[:2] == (dim, rows) and k[3:] == (name, "forward + backward")]  # fmt: skip
+            if points:
+                axis.loglog(*zip(*points, strict=True), marker="o", label=name)
+        axis.set(title=f"{dim} actions, {rows} rows", xlabel="batch")
+        axis.grid(alpha=0.3)
+    axes[0].set_ylabel("seconds a sample, forward + backward")
+    axes[0].legend(fontsize=8)
+    figure.savefig(path, dpi=130)
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def _cpu() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    names = [line.split(":")[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line] \
+        if cpuinfo.exists() else []  # fmt: skip
+    return f"{names[0] if names else platform.processor()}, Python {platform.python_version()}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    parser.add_argument("--budget", type=float, default=0.15, help="seconds for each entry")
+    parser.add_argument("--patience", type=float, default=3.0, help="longest acceptable call in seconds")
+    parser.add_argument("--batches", type=int, nargs="+", default=BATCHES)
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    tables = {}
+    for title, corrected in (("Hard (every sample corrected)", 1.0), ("Easy (2 % corrected)", 0.02)):
+        print(title, flush=True)
+        tables[title] = run_table(corrected, arguments.budget, arguments.patience, arguments.batches)
+    write_report(arguments.out / "projection.md", tables, "python " + " ".join(sys.argv))
+    plot(arguments.out / "projection.png", tables["Hard (every sample corrected)"])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,174 @@
+"""A million projections against independent solvers.
+
+::
+
+    python benchmarks/projection_accuracy.py --problems 1000000 --out benchmarks/results/projection_accuracy.md
+
+Random and degenerate problems over 1 to 8 actions. Feasibility and actions are compared with quadprog. Where quadprog
+calls a problem infeasible, or the two disagree, the linear programme of the least violation decides (HiGHS, every
+such problem up to ``--linear`` of them for each number of actions, and every disagreement).
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import quadprog
+import torch
+from scipy.optimize import linprog
+
+from sb3_barriernet.projection import Status, project, residuals
+
+CHUNK = 12_500
+BORDER = 1e-9
+"""A least violation below this, relative to the box, is as good as none: rounding decides the label."""
+
+KINDS = ["random", "duplicate rows", "opposite rows", "faces through one point", "grid coefficients", "mixed scales",
+         "padding", "nominal far away"]  # fmt: skip
+
+
+def make_chunk(generator: np.random.Generator, dim: int, kind: str) -> tuple[np.ndarray, ...]:
+    """``u, A, c, low, high`` of one chunk; half of the rows' offsets leave an interior, half may not."""
+    rows = int(generator.integers(2, 2 * dim + 9))
+    u = 2 * generator.standard_normal((CHUNK, dim))
+    A = generator.standard_normal((CHUNK, rows, dim))
+    c = generator.standard_normal((CHUNK, rows)) + generator.choice([0.5, 1.5, 3.0], (CHUNK, 1)) * np.sqrt(dim)
+    half = rows // 2
+    if kind == "duplicate rows":
+        A[:, half : 2 * half], c[:, half : 2 * half] = A[:, :half] * 3.0, c[:, :half] * 3.0
+    elif kind == "opposite rows":
+        A[:, half : 2 * half], c[:, half : 2 * half] = -A[:, :half], -c[:, :half] + generator.choice([0.0, 0.3, -0.01])
+    elif kind == "faces through one point":
+        point = 0.5 * generator.uniform(-1, 1, (CHUNK, dim, 1))
+        c = -(A @ point)[..., 0]
+    elif kind == "grid coefficients":
+        A, c, u = np.round(A), np.round(2 * c) / 2, np.round(2 * u) / 2
+    elif kind == "mixed scales":
+        scale = 10.0 ** generator.uniform(-6, 6, (CHUNK, rows))
+        A, c = A * scale[..., None], c * scale
+    elif kind == "padding":
+        A[:, ::2], c[:, ::2] = 0.0, 1.0
+    elif kind == "nominal far away":
+        u *= 1e6
+    return u, A, c, -np.ones(dim), np.ones(dim)
+
+
+def quadprog_one(u: np.ndarray, A: np.ndarray, c: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray | None:
+    """quadprog with unit rows and no zero rows, which is how it is most accurate; None if it calls it infeasible."""
+    norms = np.sqrt((A * A).sum(1))
+    keep = norms > 0
+    eye = np.eye(len(u))
+    G = np.vstack([A[keep] / norms[keep, None], eye, -eye])
+    h = np.concatenate([-c[keep] / norms[keep], low, -high])
+    try:
+        return quadprog.solve_qp(eye, u, G.T, h)[0]
+    except ValueError:
+        return None
+
+
+def least_violation(A: np.ndarray, c: np.ndarray, low: np.ndarray, high: np.ndarray) -> float:
+    norms = np.sqrt((A * A).sum(1))
+    keep = norms > 0
+    table = np.hstack([-A[keep] / norms[keep, None], -np.ones((keep.sum(), 1))])
+    bounds = [*zip(low, high, strict=True), (0.0, None)]
+    return float(linprog([0.0] * len(low) + [1.0], table, c[keep] / norms[keep], bounds=bounds, method="highs").fun)
+
+
+def own_violation(action: np.ndarray, A: np.ndarray, c: np.ndarray) -> float:
+    norms = np.sqrt((A * A).sum(1))
+    keep = norms > 0
+    return float(max(0.0, (-(A[keep] @ action + c[keep]) / norms[keep]).max()))
+
+
+class Tally:
+    """What is counted for one number of actions."""
+
+    def __init__(self) -> None:
+        self.counts = np.zeros(4, dtype=int)
+        self.error = self.error32 = self.slack = 0.0
+        self.false_infeasible = self.missed_infeasible = self.border = self.linear = self.doubtful = 0
+
+    def row(self, dim: int) -> str:
+        cells = [self.counts.sum(), *self.counts[:3], f"{self.error:.1e}", f"{self.error32:.1e}", self.doubtful,
+                 self.false_infeasible, self.missed_infeasible, self.border, self.linear, f"{self.slack:.1e}"]  # fmt: skip
+        return f"| {dim} | " + " | ".join(str(cell) for cell in cells) + " |"
+
+
+def run_chunk(tally: Tally, data: tuple[np.ndarray, ...], linear: int) -> None:
+    u, A, c, low, high = data
+    tensors = [torch.from_numpy(part) for part in data]
+    result = project(*tensors)
+    single = project(tensors[0].float(), *tensors[1:])
+    exact32 = project(tensors[0].float().double(), *tensors[1:])
+    tally.error32 = max(tally.error32, (single.action.double() - exact32.action).abs().max().item())
+    actions, status = result.action.numpy(), result.status.numpy()
+    tally.counts += np.bincount(status, minlength=4)
+    for i in range(len(u)):
+        infeasible = status[i] == Status.INFEASIBLE
+        if ((c[i] < 0) & (A[i] == 0).all(1)).any():  # A row without coefficients that is broken.
+            tally.missed_infeasible += not infeasible
+            continue
+        reference = quadprog_one(u[i], A[i], c[i], low, high)
+        if infeasible != (reference is None) or (infeasible and tally.linear < linear):
+            check_violation(tally, data, i, actions[i], bool(infeasible))
+        elif reference is not None:
+            compare(tally, tensors, i, actions[i], reference)
+
+
+def compare(tally: Tally, tensors: list[torch.Tensor], i: int, action: np.ndarray, reference: np.ndarray) -> None:
+    """Difference to quadprog, relative to the size of the actions, unless quadprog is the one that is off."""
+    error = np.abs(action - reference).max() / (1.0 + np.abs(reference).max())
+    if error > 1e-10:
+        part = [tensor[i : i + 1] for tensor in tensors[:3]] + tensors[3:]
+        ours, theirs = (residuals(torch.from_numpy(a)[None], *part).worst().item() for a in (action, reference))
+        if ours < 0.1 * theirs:
+            tally.doubtful += 1
+            return
+    tally.error = max(tally.error, error)
+
+
+def check_violation(tally: Tally, data: tuple[np.ndarray, ...], i: int, action: np.ndarray, infeasible: bool) -> None:
+    _, A, c, low, high = data
+    least = least_violation(A[i], c[i], low, high)
+    tally.linear += 1
+    tally.slack = max(tally.slack, abs(own_violation(action, A[i], c[i]) - least))
+    tally.border += least < BORDER
+    tally.false_infeasible += infeasible and least == 0.0 and own_violation(action, A[i], c[i]) > BORDER
+    tally.missed_infeasible += not infeasible and least > BORDER
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--problems", type=int, default=1_000_000)
+    parser.add_argument("--linear", type=int, default=2000, help="linear programmes for each number of actions")
+    parser.add_argument("--seed", type=int, default=20260723)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "projection_accuracy.md")
+    arguments = parser.parse_args()
+    generator, tallies, start = np.random.default_rng(arguments.seed), {}, time.perf_counter()
+    chunks = arguments.problems // (8 * CHUNK)
+    for dim in range(1, 9):
+        tallies[dim] = Tally()
+        for chunk in range(chunks):
+            run_chunk(tallies[dim], make_chunk(generator, dim, KINDS[chunk % len(KINDS)]), arguments.linear)
+        print(tallies[dim].row(dim), f"{time.perf_counter() - start:.0f} s", flush=True)
+    header = ["M", "problems", "inactive", "active", "infeasible", "error float64", "error float32", "quadprog off",
+              "false infeasible", "missed infeasible", "on the border", "linear programmes", "slack error"]  # fmt: skip
+    lines = ["# Projection accuracy", "", f"Command: `python {' '.join(sys.argv)}`, seed {arguments.seed}.", "",
+             f"Python {platform.python_version()}, torch {torch.__version__}, numpy {np.__version__}.", "",
+             f"Kinds of problems, in equal parts: {', '.join(KINDS)}.", "",
+             "| " + " | ".join(header) + " |", "|" + "---:|" * len(header)]  # fmt: skip
+    lines += [tally.row(dim) for dim, tally in tallies.items()]
+    lines += ["", "Errors are relative to 1 + the largest action. *quadprog off*: differs by more than 1e-10 and misses",
+              "the optimality conditions ten times as far. *On the border*: the least violation is below "
+              f"{BORDER:.0e}."]  # fmt: skip
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    arguments.out.write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()

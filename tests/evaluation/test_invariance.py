@@ -1,0 +1,74 @@
+"""The harness finds what is broken and passes what is not."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import sympy as sp
+
+from sb3_barriernet import BarrierObservation, OneStepBarrier, OneStepMap, ResetOptions, assert_invariant
+from sb3_barriernet.errors import MissingRowsError
+from sb3_barriernet.evaluation.attacks import ATTACKS, Arena, BangBang, LookAhead, Ramming, Uniform
+from sb3_barriernet.evaluation.invariance import attack_barrier
+from sb3_barriernet.projection.row_filter import RowFilter
+
+LIMIT = 0.3
+
+
+def pendulum(lead_time: float = 0.25, gravity: float = 15.0) -> BarrierObservation:
+    """Gymnasium's pendulum behind a barrier that can be mistaken in two ways."""
+    theta, omega, torque = sp.symbols("theta omega torque", real=True)
+    faster = omega + (gravity * sp.sin(theta) + 3 * torque) * 0.05
+    step = OneStepMap([theta, omega], [torque], [theta + faster * 0.05, faster])
+    lead = theta + lead_time * omega
+    env = ResetOptions(gym.make("Pendulum-v1"), x_init=0.1, y_init=0.5)
+    return BarrierObservation(env, OneStepBarrier(step, [LIMIT - lead, LIMIT + lead]), lambda env: (env.state,))
+
+
+def clearance(env: gym.Env) -> float:
+    return LIMIT - abs(env.state[0])
+
+
+def test_a_right_barrier_passes_all_attacks():
+    report = assert_invariant(pendulum(), clearance, steps=400)
+    assert [r.attack for r in report.records] == ["uniform", "bang_bang", "ramming", "look_ahead"]
+    assert all(r.steps == 400 and r.corrected > 40 for r in report.records)
+    assert 0.0 <= report.worst.worst_clearance < 1e-3  # the attacks do lean on the limit
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_every_attack_breaks_a_barrier_of_a_wrong_model(attack):
+    """A pendulum twice as light as the real one."""
+    with pytest.raises(AssertionError, match=r"The barrier was broken: \d+ violations") as error:
+        assert_invariant(pendulum(gravity=7.0), clearance, steps=1500, attacks=[attack])
+    text = str(error.value)
+    assert "worst trajectory" in text
+    assert "clearance after -" in text.splitlines()[-1]
+
+
+def test_rows_that_contradict_the_motor_are_infeasible():
+    """Too little lead: at the limit the torque no longer suffices."""
+    report = attack_barrier(pendulum(lead_time=0.12), clearance, steps=2000, attacks=[BangBang])
+    assert report.infeasible > 0
+    with pytest.raises(AssertionError, match="infeasible"):
+        assert_invariant(pendulum(lead_time=0.12), clearance, steps=2000, attacks=[BangBang])
+
+
+def test_reports_repeat_by_seed():
+    reports = [attack_barrier(pendulum(), clearance, steps=50, attacks=[Uniform, Ramming], seed=s) for s in (1, 1, 2)]
+    assert str(reports[0]) == str(reports[1])
+    assert str(reports[0]) != str(reports[2])
+
+
+def test_looking_ahead_leaves_the_environment_alone():
+    env = pendulum()
+    env.reset(seed=0)
+    before = env.unwrapped.state.copy()
+    rows = env.barrier.rows(before)
+    arena = Arena(env, RowFilter(env.action_space), clearance, np.random.default_rng(0), rows)
+    LookAhead()(arena)
+    np.testing.assert_array_equal(env.unwrapped.state, before)
+
+
+def test_environments_without_rows_are_refused():
+    with pytest.raises(MissingRowsError):
+        attack_barrier(gym.make("Pendulum-v1"), clearance)
