@@ -63,26 +63,28 @@ def make_batch(size: int, rows: int, dim: int, corrected: float, seed: int = 0) 
     return Batch(torch.where(chosen[:, None], far, inner), A, c, -box, box)
 
 
-def measure(jobs: dict[Key, Callable[[], Any]], budget: float, patience: float) -> dict[Key, float]:
-    """Median seconds of each job; the jobs take turns, so that a busy moment hits all of them."""
-    first: dict[Key, float] = {}
-    for key, job in jobs.items():
-        start = time.perf_counter()
-        job()
-        first[key] = time.perf_counter() - start
-    counts = {key: max(1, int(2e-3 / max(value, 1e-6))) for key, value in first.items()}
+def measure(jobs: dict[Key, Callable[[], Any]], budget: float) -> dict[Key, float]:
+    """Median seconds of each job; the jobs take turns, so that a busy moment hits all of them.
+
+    The first call, which compiles and fills caches, does not count.
+    """
+    trial = {key: _time(job, 1) for key, job in jobs.items()}
+    trial.update({key: _time(job, 1) for key, job in jobs.items() if trial[key] < 1.0})
+    counts = {key: max(1, int(2e-3 / max(seconds, 1e-6))) for key, seconds in trial.items()}
     samples: dict[Key, list[float]] = defaultdict(list)
     for turn in range(25):
         for key, job in jobs.items():
-            if turn >= 3 and sum(samples[key]) * counts[key] > budget:
-                continue
-            start = time.perf_counter()
-            for _ in range(counts[key]):
-                job()
-            samples[key].append((time.perf_counter() - start) / counts[key])
-            if samples[key][-1] > patience / 3 and turn == 0:
-                continue
+            enough = 3 if trial[key] < 0.1 else 1
+            if turn < enough or sum(samples[key]) * counts[key] < budget:
+                samples[key].append(_time(job, counts[key]))
     return {key: statistics.median(values) for key, values in samples.items()}
+
+
+def _time(job: Callable[[], Any], count: int) -> float:
+    start = time.perf_counter()
+    for _ in range(count):
+        job()
+    return (time.perf_counter() - start) / count
 
 
 def run_table(corrected: float, budget: float, patience: float, batches: list[int]) -> dict[tuple, tuple]:
@@ -94,9 +96,7 @@ def run_table(corrected: float, budget: float, patience: float, batches: list[in
         for size in batches:
             batch = make_batch(size, rows, dim, corrected)
             jobs = {key: job for key, job in solvers(batch).items() if key not in slow}
-            for job in jobs.values():
-                job()  # compile, build factorisations, fill caches
-            times = measure(jobs, budget, patience)
+            times = measure(jobs, budget)
             part = Batch(*(t[:REFERENCE_SAMPLES] for t in batch[:3]), *batch[3:])
             reference = quadprog_loop(part)()
             for key, seconds in times.items():
@@ -118,7 +118,7 @@ def read_ratio() -> tuple[float, float]:
         ("project", ""): lambda: project(*batch),
         ("read", ""): lambda: (batch.u.sum(), batch.A.sum(), batch.c.sum()),
     }
-    times = measure(jobs, 2.0, 10.0)
+    times = measure(jobs, 2.0)
     return times["project", ""], times["read", ""]
 
 
@@ -135,7 +135,7 @@ def policy_ratio() -> tuple[float, float]:
     policy, observation = ActorCriticPolicy(observations, actions, lambda _: 3e-4), torch.randn(1, 18)
     with torch.no_grad():
         jobs = {("project", ""): lambda: project(nominal, *batch[1:]), ("policy", ""): lambda: policy(observation)}
-        times = measure(jobs, 2.0, 10.0)
+        times = measure(jobs, 2.0)
     return times["project", ""], times["policy", ""]
 
 

@@ -78,16 +78,20 @@ def check_spaces(observation_space: spaces.Space, action_space: spaces.Space) ->
         raise MissingRowsError(
             f"The observation space {observation_space} has no {BARRIER_KEY!r} key, so there is nothing "
             "to project onto. Wrap every environment before it is vectorised: "
-            "`env = BarrierObservation(env, barrier)`, or "
+            "`env = BarrierObservation(env, barrier, state)`, or "
             "`PursuitEvasionBarrier(env)` for the tasks of this package."
         )
-    _check_rows_space(observation_space.spaces[BARRIER_KEY], action_space.shape[0])  # type: ignore[index]
+    assert isinstance(action_space, spaces.Box)
+    rows = observation_space.spaces[BARRIER_KEY]
+    _check_rows_space(rows, action_space.shape[0])
+    if isinstance(rows, RowsSpace):
+        _check_same_box(rows, action_space)
 
 
 def check_action_space(action_space: spaces.Space) -> None:
     """Refuse actions that no box-constrained projection can filter.
 
-    :raises ActionSpaceError: unless the space is a bounded one-dimensional ``Box``
+    :raises ActionSpaceError: unless the space is a bounded one-dimensional ``Box`` of some width
     """
     if not isinstance(action_space, spaces.Box):
         raise ActionSpaceError(
@@ -105,6 +109,11 @@ def check_action_space(action_space: spaces.Space) -> None:
             f"{action_space.high}); the action box is part of the projection. Declare the actuator limits "
             "as finite `low` and `high`."
         )
+    if not (action_space.low < action_space.high).all():
+        raise ActionSpaceError(
+            f"Found the action space {action_space}, in which some action has no range (low {action_space.low}, high "
+            f"{action_space.high}). Leave actions that are fixed out of the action space."
+        )
 
 
 def _check_rows_space(space: spaces.Space, action_dim: int) -> None:
@@ -120,4 +129,13 @@ def _check_rows_space(space: spaces.Space, action_dim: int) -> None:
         raise RowShapeError(
             f"Found {BARRIER_KEY!r} rows of dtype {space.dtype}; expected float64, because a row rounded "
             "to float32 no longer certifies the action. Keep the rows in float64."
+        )
+
+
+def _check_same_box(rows: RowsSpace, action_space: spaces.Box) -> None:
+    if not (np.array_equal(rows.action_low, action_space.low) and np.array_equal(rows.action_high, action_space.high)):
+        raise RowShapeError(
+            f"Found rows over the action box [{rows.action_low}, {rows.action_high}] and the action space "
+            f"{action_space}: a wrapper outside the barrier changes the actions, so the rows speak about others. "
+            "Wrap the barrier last, around everything that touches actions, and state it in those actions."
         )

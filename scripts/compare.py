@@ -9,14 +9,15 @@ Writes ``results.json`` and ``report.md`` with figures. What is finished is not 
 from __future__ import annotations
 
 import argparse
-import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
 from sb3_barriernet.errors import ConfigurationError
-from sb3_barriernet.evaluation.learning_curve import LearningCurve, learning_curve
+from sb3_barriernet.evaluation.learning_curve import LearningCurve
 from sb3_barriernet.report import write_report
 from sb3_barriernet.report.table import comparison_table
 from sb3_barriernet.report.trajectories import Trajectory, find_game, record
@@ -28,16 +29,20 @@ def parse_arguments() -> tuple[Comparison, int]:
     parser.add_argument("--env", required=True, help="environment id")
     parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
-    parser.add_argument("--timesteps", type=int, help="training steps of every method (default: those of the YAML)")
-    parser.add_argument("--eval-episodes", type=int, default=1000)
+    parser.add_argument(
+        "--timesteps", type=positive, help="training steps of every method (default: those of the YAML)"
+    )
+    parser.add_argument("--eval-episodes", type=positive, default=1000)
     parser.add_argument("--hide-rows", action="store_true", help="hide the barrier rows from every network")
-    parser.add_argument("--workers", type=int, default=1, help="trainings at a time; wall clocks compare best with 1")
+    parser.add_argument(
+        "--workers", type=positive, default=1, help="trainings at a time; wall clocks compare best with 1"
+    )
     parser.add_argument("--out", type=Path, required=True, help="output folder")
     args = parser.parse_args()
     comparison = Comparison(
         env_id=args.env,
         methods=tuple(args.methods),
-        seeds=tuple(args.seeds),
+        seeds=tuple(dict.fromkeys(args.seeds)),
         timesteps=args.timesteps,
         eval_episodes=args.eval_episodes,
         folder=args.out,
@@ -46,23 +51,11 @@ def parse_arguments() -> tuple[Comparison, int]:
     return comparison, args.workers
 
 
-def claim_folder(comparison: Comparison) -> None:
-    """Refuse a folder whose finished runs were trained under other settings."""
-    wanted = {
-        "env_id": comparison.env_id,
-        "timesteps": comparison.timesteps,
-        "hide_rows": comparison.hide_rows,
-    }
-    claim = comparison.folder / "comparison.json"
-    if not claim.exists():
-        write_json(claim, wanted)
-        return
-    found = json.loads(claim.read_text())
-    if found != wanted:
-        raise ConfigurationError(
-            f"Found another comparison in {comparison.folder}: {found}; this one is {wanted}. "
-            "Choose another --out, or remove that folder."
-        )
+def positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"found {text}, expected a whole number of at least 1")
+    return number
 
 
 def train_all(comparison: Comparison, workers: int) -> None:
@@ -85,11 +78,11 @@ def learning_curves(comparison: Comparison) -> dict[str, list[LearningCurve]]:
     """Curves of every algorithm that was trained; methods that share a training share its curve."""
     curves: dict[str, list[LearningCurve]] = {}
     for run in comparison.zoo_runs():
-        curves.setdefault(run.algo, []).append(learning_curve(run.episodes()))
+        curves.setdefault(run.algo, []).append(run.learning_curve())
     return curves
 
 
-def trajectories(comparison: Comparison, attempts: int = 8) -> dict[str, Trajectory]:
+def trajectories(comparison: Comparison, attempts: int = 4) -> dict[str, Trajectory]:
     """The most telling of a few episodes under every method, in frames for the first."""
     first = comparison.zoo_runs()[0]
     if find_game(first.make_env(1, EVALUATION_SEED)) is None:
@@ -113,15 +106,25 @@ def play(comparison: Comparison, method: str, seed: int, render_mode: str | None
     return record(METHODS[method].act(run.load()), run.make_env(1, seed, render_mode=render_mode))
 
 
-def main() -> None:
-    comparison, workers = parse_arguments()
-    claim_folder(comparison)
+def compare(comparison: Comparison, workers: int) -> None:
+    comparison.claim_folder()
     train_all(comparison, workers)
     results = collect(comparison, evaluate_all(comparison))
     write_json(comparison.folder / "results.json", results)
     report = write_report(comparison.folder, results, learning_curves(comparison), trajectories(comparison))
     print(comparison_table(results["runs"]))
     print(f"Report: {report}")
+
+
+def main() -> None:
+    try:
+        compare(*parse_arguments())
+    except ConfigurationError as error:
+        sys.exit(f"error: {error}")
+    except subprocess.CalledProcessError as error:
+        sys.exit(f"error: a training failed; its own messages are above. It was: {' '.join(map(str, error.cmd))}")
+    except KeyboardInterrupt:
+        sys.exit("Interrupted. The same command goes on with what is not finished.")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from gymnasium import spaces
 from sb3_barriernet.errors import ActionSpaceError, MissingRowsError, RowShapeError
 from sb3_barriernet.rows import BARRIER_KEY, RowsSpace, check_spaces, padding_rows, split_rows
 
-BOX = spaces.Box(np.array([0.0, -2.0]), np.array([1.0, 2.0]), dtype=np.float32)
+BOX = spaces.Box(np.array([0.0, -2.0], dtype=np.float32), np.array([1.0, 2.0], dtype=np.float32))
 
 
 def test_a_row_holds_iff_a_u_plus_c_is_not_negative():
@@ -58,6 +58,7 @@ def test_fitting_spaces_pass():
         (spaces.Discrete(3), r"Found the action space Discrete\(3\).*bounded"),
         (spaces.Box(-1, 1, (2, 2)), r"shape \(2, 2\); expected one dimension"),
         (spaces.Box(-np.inf, np.inf, (2,)), "unbounded action space.*actuator limits"),
+        (spaces.Box(np.zeros(2, dtype=np.float32), np.array([1.0, 0.0], dtype=np.float32)), "some action has no range"),
     ],
 )
 def test_unusable_actions_are_refused_with_advice(action_space, message):

@@ -184,6 +184,12 @@ class BarrierPPO(PPO):
             model.policy.set_action_std(kwargs["action_std"])
         return model
 
+    def _setup_learn(self, *args: Any, **kwargs: Any) -> tuple[int, BaseCallback]:
+        total_timesteps, callback = super()._setup_learn(*args, **kwargs)
+        # SB3 leaves the last run's progress standing until after the first rollout, which is charged by it here.
+        self._update_current_progress_remaining(self.num_timesteps, total_timesteps)
+        return total_timesteps, callback
+
     def collect_rollouts(
         self,
         env: VecEnv,
@@ -202,7 +208,7 @@ class BarrierPPO(PPO):
         self.policy.set_training_mode(False)
 
         n_steps = 0
-        violations = 0
+        violations = 0.0
         rollout_buffer.reset()
         callback.on_rollout_start()
 
@@ -225,7 +231,7 @@ class BarrierPPO(PPO):
 
             self._update_info_buffer(infos, dones)
             n_steps += 1
-            violations += sum(bool(info.get("violation", False)) for info in infos)
+            violations += sum(info.get("violation", np.nan) for info in infos)
 
             for idx, done in enumerate(dones):
                 if (
@@ -283,14 +289,15 @@ class BarrierPPO(PPO):
         coef = self.correction_schedule(self._current_progress_remaining)
         return rewards - coef * squared_correction(nominal, safe, self.action_space) if coef > 0.0 else rewards
 
-    def _record_rollout(self, rollout_buffer: BarrierRolloutBuffer, violations: int) -> None:
+    def _record_rollout(self, rollout_buffer: BarrierRolloutBuffer, violations: float) -> None:
         assert isinstance(self.action_space, spaces.Box)
         statistics = summarise(rollout_buffer, self.action_space)
         for name, value in vars(statistics).items():
             self.logger.record(f"rollout/{name}", value)
         coef = self.correction_schedule(self._current_progress_remaining)
         self.logger.record("rollout/correction_cost", coef * statistics.squared_correction)
-        self.logger.record("rollout/violation_rate", violations / rollout_buffer.status.size)
+        if not np.isnan(violations):  # unknown, unless the environment reports it
+            self.logger.record("rollout/violation_rate", violations / rollout_buffer.status.size)
 
 
 def _refuse_invalid(projection: Projection, observation: dict[str, np.ndarray]) -> None:

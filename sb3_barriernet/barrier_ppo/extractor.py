@@ -14,7 +14,7 @@ from torch import nn
 from sb3_barriernet.errors import ConfigurationError, MissingRowsError
 from sb3_barriernet.rows import BARRIER_KEY, split_rows
 
-# Scales of the row features, in half ranges of the action box, found by the studies in docs/design.md.
+# Scales of the row features, in half ranges of the action box.
 DISTANCE_SCALE = 1.5
 GATE_REACH = 2.0
 MAX_GATE = 1.5

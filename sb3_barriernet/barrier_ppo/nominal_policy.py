@@ -38,7 +38,7 @@ class NominalActorCriticPolicy(ActorCriticPolicy):
 
     The network's output is in normalised action units: 0 is the middle of the action box, 1 a half range
     from it. On the box ``[-1, 1]`` that SB3 recommends this changes nothing; on a physical box it spares the
-    network from learning the units (docs/design.md has the effect).
+    network from learning the units.
 
     ``sigma`` is a buffer: saved with the model, moved with it, never trained. With SB3's ``PPO`` this
     is the fair baseline of ``BarrierPPO``: same network, same inputs, same noise, no filter.

@@ -21,7 +21,8 @@ class RolloutStatistics:
     :param infeasible_rate: steps at which no action satisfied all rows
     :param correction_norm: mean of ``|(u_safe - clip(u_nom)) / half_range|``
     :param squared_correction: mean of its square, which ``correction_coef`` multiplies
-    :param barrier_min: smallest restoring term of all rows that are not padding, in the rows' units
+    :param barrier_min: smallest restoring term ``alpha psi`` of all rows that are not padding, in the rows' units;
+        ``inf`` if all are. Barriers that publish ``max(h, 0)`` never show a negative one.
     """
 
     intervention_rate: float

@@ -34,7 +34,7 @@ def certified_margin(
     """The margin ``c dt / 2`` of (4), with ``c`` certified by interval arithmetic over the bounded state set.
 
     :param rate: ``rho``, an expression in states, parameters and actions
-    :param disturbance: bound of the unknown part of each symbol's rate
+    :param disturbance: bound of the unknown part of each symbol's rate, or of what is added to an action
     :param bounds: ranges of states and parameters, which must contain everything visited, between samples too
     :raises ConfigurationError: if the simulator does not follow the flow, or no bound was found
     """
@@ -44,7 +44,9 @@ def certified_margin(
     flow = dict(zip(system.states, system.f + system.g * sp.Matrix(system.actions), strict=True)) | dict(
         parameter_rates
     )
-    noisy = {symbol: value + disturbance.get(symbol, 0) * unknown.get(symbol, 0) for symbol, value in flow.items()}
+    added = {symbol: disturbance[symbol] * unknown[symbol] for symbol in disturbance}
+    pushed = {u: u + added[u] for u in system.actions if u in added}
+    noisy = {symbol: value.xreplace(pushed) + added.get(symbol, 0) for symbol, value in flow.items()}
     curvature = derivative(rate, noisy)
     box = dict.fromkeys(flow, (-math.inf, math.inf)) | dict(bounds) | limits
     box |= dict.fromkeys(unknown.values(), (-1.0, 1.0))

@@ -24,8 +24,10 @@ class SymbolicBarrier(CompiledBarrier):
 
     The relative degree is found by differentiating until the action shows up, and the row comes from the chain of
     :mod:`~sb3_barriernet.barriers.chain`, equation (2). With a disturbance ``x_j' = f_j + g_j u + d_j``,
-    ``|d_j| <= D_j``, equation (6) of the theory page, the row gives up :math:`\sum_j |\partial\psi_{r-1}/\partial x_j| D_j`, the most that it can take
-    (robust barriers, Jankovic 2018; the same term for an obstacle of unknown velocity).
+    ``|d_j| <= D_j``, the row gives up what it can take at most (robust barriers, Jankovic 2018), which serves an
+    obstacle of unknown velocity too:
+
+    .. math:: \sum_j \left|\frac{\partial\psi_{r-1}}{\partial x_j}\right| D_j \tag{6}
 
     :param system: the dynamics; barriers are stated in ``system.states``
     :param h: one or several functions of the state, and of parameters, safe where ``>= 0``
@@ -36,7 +38,8 @@ class SymbolicBarrier(CompiledBarrier):
     :param bounds: ranges of states and parameters, over those of the system; they must contain everything visited
     :param margin: what sampling costs, in units of the rate of the last ``psi``: ``"certified"`` proves a bound
         over ``bounds`` (equation (4) of :mod:`~sb3_barriernet.barriers.sampling_margin`), a number is taken as it is
-    :param disturbance: ``{symbol: D}``, bound of the unknown part of the rate of a state or parameter
+    :param disturbance: ``{symbol: D}``, bound of the unknown part of the rate of a state or parameter, or of what
+        is added to an action
     :param allow_singular: accept safe states in which the action has no authority
     :raises GainError: if a gain is not positive or too large for ``dt``, or their number is wrong
     :raises ConfigurationError: if ``h`` has no uniform relative degree, or no margin can be certified
@@ -65,7 +68,7 @@ class SymbolicBarrier(CompiledBarrier):
         chains = [continuous_chain(entry, system, alpha, self.rates) for entry in functions]
         for chain in chains:
             check_gain(chain.gain, system.dt)
-        _check_disturbance(chains, self.disturbance, (*system.states, *parameters))
+        _check_disturbance(chains, self.disturbance, (*system.states, *system.actions, *parameters))
         self.margins = tuple(self._margin(chain, margin) for chain in chains)
         rows = sp.Matrix([self._row(chain, lost) for chain, lost in zip(chains, self.margins, strict=True)])
         if not allow_singular:
@@ -88,7 +91,11 @@ class SymbolicBarrier(CompiledBarrier):
         return [*a, drift - self._robust_term(chain) - margin, chain.restoring]
 
     def _robust_term(self, chain: Chain) -> sp.Expr:
-        return sp.Add(*(sp.Abs(sp.diff(chain.psi[-1], s)) * size for s, size in self.disturbance.items()))
+        lost = []
+        for symbol, size in self.disturbance.items():
+            enters = chain.change if symbol in self.system.actions else chain.psi[-1]
+            lost.append(sp.Abs(sp.diff(enters, symbol)) * size)
+        return sp.Add(*lost)
 
     def _action_symbols(self) -> Sequence[sp.Symbol]:
         return self.system.actions
@@ -106,8 +113,8 @@ def _check_disturbance(
     for symbol in disturbance:
         if symbol not in known or not symbol.is_real:
             raise ConfigurationError(
-                f"Found a disturbance of {symbol!r}; expected one of the states or parameters {list(known)}, declared "
-                "`real=True` so that an absolute value can be differentiated."
+                f"Found a disturbance of {symbol!r}; expected one of {list(known)}, declared `real=True` so that "
+                "an absolute value can be differentiated."
             )
         for chain in chains:
             if not all(vanishes(sp.diff(psi, symbol)) for psi in chain.psi[:-1]):

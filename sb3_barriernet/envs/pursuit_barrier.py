@@ -9,6 +9,8 @@ import numpy as np
 
 from sb3_barriernet.barriers.virtual_point import VirtualPointBarrier
 from sb3_barriernet.envs.barrier_observation import BarrierObservation
+from sb3_barriernet.envs.pursuit_settings import PursuitSettings
+from sb3_barriernet.errors import ConfigurationError
 from sb3_barriernet.systems.unicycle import Unicycle
 
 if TYPE_CHECKING:
@@ -30,10 +32,16 @@ class PursuitEvasionBarrier(BarrierObservation):
     :param env: a pursuit-evasion environment
     :param alpha: class-K gain, 1/s
     :param look_ahead: distance of the virtual point ahead of the pursuer's centre, m
+    :raises ConfigurationError: for any other environment, or (a subclass) if alpha or look-ahead cannot work
     """
 
     def __init__(self, env: gym.Env, alpha: float = 2.0, look_ahead: float = 0.1):
-        settings = cast("PursuitEvasionEnv", env.unwrapped).settings
+        settings = getattr(env.unwrapped, "settings", None)
+        if not isinstance(settings, PursuitSettings):
+            raise ConfigurationError(
+                f"Found the environment {env.unwrapped}; this wrapper knows the pursuit-evasion tasks only. "
+                "Wrap others with `BarrierObservation(env, barrier, state)`."
+            )
         unicycle = Unicycle(
             max_speed=settings.max_speed,
             max_turn_rate=settings.max_turn_rate,

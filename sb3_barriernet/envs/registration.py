@@ -21,6 +21,12 @@ PURSUIT_TASKS: dict[str, dict[str, Any]] = {
 }
 """Every task and what it is made of; ids of their own, because not every tool passes keywords on."""
 
+LITERATURE_TASKS: dict[str, tuple[str, dict[str, Any]]] = {
+    "ChengPendulum-v0": ("cheng_pendulum:ChengPendulumEnv", {}),
+    "EmamUnicycle-v0": ("emam_unicycle:EmamUnicycleEnv", {"random_start": True}),
+}
+"""Tasks rebuilt from papers: module and class under ``sb3_barriernet.envs.literature``, and keywords."""
+
 
 def register_envs() -> None:
     """Register the tasks; doing it again changes nothing.
@@ -31,3 +37,6 @@ def register_envs() -> None:
     for env_id, kwargs in PURSUIT_TASKS.items():
         if env_id not in gym.registry:
             gym.register(env_id, entry_point=ENTRY_POINT, kwargs=dict(kwargs))
+    for env_id, (place, kwargs) in LITERATURE_TASKS.items():
+        if env_id not in gym.registry:
+            gym.register(env_id, entry_point=f"sb3_barriernet.envs.literature.{place}", kwargs=dict(kwargs))

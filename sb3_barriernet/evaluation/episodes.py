@@ -10,6 +10,8 @@ import numpy as np
 from gymnasium import spaces
 from stable_baselines3.common.vec_env import VecEnv
 
+from sb3_barriernet.barrier_ppo.rollout_statistics import squared_correction
+from sb3_barriernet.errors import ConfigurationError
 from sb3_barriernet.evaluation.agents import Predictor, last_projection
 from sb3_barriernet.projection import Status
 
@@ -22,7 +24,8 @@ class EpisodeRecords:
         wrappers do not distort it
     :param lengths: steps
     :param successes: ``info["is_success"]`` of the last step
-    :param violation_steps: steps with ``info["violation"]``, judged by the environment's geometry
+    :param violation_steps: steps with ``info["violation"]``, judged by the environment's geometry; NaN if the
+        environment does not report it
     :param min_clearance: smallest ``info["clearance"]``, in the environment's unit; ``inf`` if it reports none
     :param intervention_steps: steps whose action a row changed
     :param infeasible_steps: steps at which no action satisfied all rows
@@ -50,30 +53,32 @@ def run_episodes(
     deterministic: bool = True,
     on_episode: Callable[[int], Any] | None = None,
 ) -> EpisodeRecords:
-    """Play at least ``num_episodes`` episodes, the same number in every environment.
+    """Play ``num_episodes`` episodes, in every environment a share fixed beforehand.
 
-    Equal shares matter: taking the first episodes to finish would favour the short ones.
+    Taking the first episodes to finish would favour the short ones.
 
     :param predictor: acts on batches of observations
     :param env: vectorised environment
-    :param num_episodes: rounded up to a multiple of ``env.num_envs``
+    :param num_episodes: positive
     :param on_episode: called with the number of finished episodes, for a progress bar
+    :raises ConfigurationError: unless ``num_episodes`` is positive
     """
-    share = -(-num_episodes // env.num_envs)
+    if num_episodes < 1:
+        raise ConfigurationError(f"Found num_episodes={num_episodes}; expected at least 1.")
+    shares = [(num_episodes + i) // env.num_envs for i in range(env.num_envs)]
     running = _Running(env.num_envs)
     finished: list[list[dict[str, float]]] = [[] for _ in range(env.num_envs)]
-    observation = env.reset()
-    while any(len(episodes) < share for episodes in finished):
-        action, _ = predictor.predict(observation, deterministic=deterministic)
+    observation, state, dones = env.reset(), None, np.ones(env.num_envs, dtype=bool)
+    while any(len(episodes) < share for episodes, share in zip(finished, shares, strict=True)):
+        action, state = predictor.predict(observation, state, dones, deterministic)
         observation, rewards, dones, infos = env.step(action)
         running.add(rewards, infos, *_outcome(predictor, env.action_space))
         for i in np.flatnonzero(dones).tolist():
-            if len(finished[i]) < share:
-                finished[i].append(running.take(i, infos[i]))
+            episode = running.take(i, infos[i])
+            if len(finished[i]) < shares[i]:
+                finished[i].append(episode)
                 if on_episode is not None:
                     on_episode(sum(map(len, finished)))
-            else:
-                running.take(i, infos[i])
     episodes = [episode for of_env in finished for episode in of_env]
     return EpisodeRecords(**{f.name: np.array([e[f.name] for e in episodes]) for f in fields(EpisodeRecords)})
 
@@ -98,7 +103,7 @@ class _Running:
     def add(self, rewards: np.ndarray, infos: list[dict[str, Any]], status: np.ndarray, correction: np.ndarray) -> None:
         self.sums["returns"] += rewards
         self.sums["lengths"] += 1
-        self.sums["violation_steps"] += [bool(info.get("violation", False)) for info in infos]
+        self.sums["violation_steps"] += [info.get("violation", np.nan) for info in infos]
         self.sums["intervention_steps"] += status >= Status.ACTIVE
         self.sums["infeasible_steps"] += status == Status.INFEASIBLE
         self.sums["correction_sum"] += correction
@@ -124,6 +129,5 @@ def _outcome(predictor: Predictor, action_space: spaces.Space) -> tuple[np.ndarr
     if last is None:
         return np.zeros(1, dtype=np.uint8), np.zeros(1)
     nominal, projection = last
-    correction = projection.action.cpu().numpy() - np.clip(nominal, action_space.low, action_space.high)
-    half_range = (action_space.high - action_space.low) / 2.0
-    return projection.status.cpu().numpy(), np.linalg.norm(correction / half_range, axis=-1)
+    squared = squared_correction(nominal, projection.action.cpu().numpy(), action_space)
+    return projection.status.cpu().numpy(), np.sqrt(squared)

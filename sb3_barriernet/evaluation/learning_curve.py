@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from stable_baselines3.common.monitor import get_monitor_files
 
 WINDOW = 200
 """Episodes in the moving average of a learning curve."""
@@ -20,7 +22,7 @@ class LearningCurve:
 
     The first :data:`FEWEST` episodes are left out: the first to finish are the short ones.
 
-    :param steps: environment steps of all episodes that had ended, ``(E,)``
+    :param steps: environment steps when the episode ended, ``(E,)``
     :param success: share of episodes that succeeded
     :param safe_success: share that succeeded without a violating step
     :param returns: mean return
@@ -40,12 +42,30 @@ class LearningCurve:
         return int(self.steps[first_full + reached[0]]) if len(reached) else None
 
 
+def read_episodes(folder: Path) -> pd.DataFrame:
+    """Training episodes of all Monitor files in a folder, in the order in which they ended.
+
+    All environments step together, so an episode ends at the number of environments times the steps of its own
+    environment. (SB3's ``load_results`` sorts by wall clock and knows only the lengths of *finished* episodes.)
+
+    :return: Monitor's columns, and ``steps``
+    """
+    files = sorted(get_monitor_files(str(folder)))
+    frames = [pd.read_csv(file, skiprows=1) for file in files]
+    for frame in frames:
+        frame["steps"] = len(files) * frame["l"].cumsum()
+    return pd.concat(frames, ignore_index=True).sort_values("steps", kind="stable", ignore_index=True)
+
+
 def learning_curve(episodes: pd.DataFrame) -> LearningCurve:
-    """Learning curve of SB3's ``load_results``, whose Monitor logged ``is_success`` and ``violation_steps``."""
+    """Learning curve of episodes whose Monitor logged ``is_success`` and ``violation_steps``.
+
+    :param episodes: from :func:`read_episodes`
+    """
     success = episodes["is_success"].to_numpy(dtype=float)
     violation_steps = episodes["violation_steps"].to_numpy(dtype=float)
     return LearningCurve(
-        steps=np.cumsum(episodes["l"].to_numpy())[FEWEST - 1 :],
+        steps=episodes["steps"].to_numpy()[FEWEST - 1 :],
         success=_moving_average(success),
         safe_success=_moving_average(success * (violation_steps == 0)),
         returns=_moving_average(episodes["r"].to_numpy(dtype=float)),

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 
+from sb3_barriernet.errors import ConfigurationError
 from sb3_barriernet.projection import Status
 
 
@@ -17,14 +18,14 @@ class TrainingRecord:
     """Totals over all training steps so far.
 
     :param steps: environment steps
-    :param violations: steps with ``info["violation"]``
+    :param violations: steps with ``info["violation"]``; None if the environment does not report it
     :param interventions: steps whose action a barrier row changed
     :param infeasible: steps at which no action satisfied all rows
     :param wall_s: seconds spent in ``learn``, evaluation callbacks included
     """
 
     steps: int = 0
-    violations: int = 0
+    violations: int | None = 0
     interventions: int = 0
     infeasible: int = 0
     wall_s: float = 0.0
@@ -44,7 +45,9 @@ class TrainingRecorder(BaseCallback):
     def _on_step(self) -> bool:
         infos = self.locals["infos"]
         self.record.steps += len(infos)
-        self.record.violations += sum(bool(info.get("violation", False)) for info in infos)
+        if self.record.violations is not None:
+            reported = "violation" in infos[0]
+            self.record.violations = self.record.violations + sum(i["violation"] for i in infos) if reported else None
         projection = self.locals.get("projection")
         if projection is not None:
             status = projection.status.cpu().numpy()
@@ -54,7 +57,8 @@ class TrainingRecorder(BaseCallback):
 
     def _on_rollout_end(self) -> None:
         self._store()
-        self.logger.record("safety/train_violations", self.record.violations)
+        if self.record.violations is not None:
+            self.logger.record("safety/train_violations", self.record.violations)
 
     def _on_training_end(self) -> None:
         self._store()
@@ -65,5 +69,14 @@ class TrainingRecorder(BaseCallback):
 
 
 def training_record(model: Any) -> TrainingRecord:
-    """The record kept with a model; empty if it was trained without a :class:`TrainingRecorder`."""
-    return TrainingRecord(**getattr(model, "training_record", {}))
+    """The record kept with a model.
+
+    :raises ConfigurationError: if it was trained without a :class:`TrainingRecorder`
+    """
+    if not hasattr(model, "training_record"):
+        raise ConfigurationError(
+            f"Found a {type(model).__name__} without a training record; nothing is known about its training. "
+            "Train it with `callback=TrainingRecorder()`, in the Zoo's YAML "
+            "`callback: sb3_barriernet.evaluation.TrainingRecorder`."
+        )
+    return TrainingRecord(**model.training_record)

@@ -10,9 +10,10 @@ import torch as th
 from gymnasium import spaces
 from torch import nn
 
-from sb3_barriernet.errors import ConfigurationError, UnsafeActionWarning
+from sb3_barriernet.errors import ConfigurationError, NormalizedRowsError, UnsafeActionWarning
 from sb3_barriernet.projection import Projection, Status, project
-from sb3_barriernet.rows import split_rows
+from sb3_barriernet.projection.registry import get_backend
+from sb3_barriernet.rows import BARRIER_KEY, split_rows
 
 
 class RowFilter(nn.Module):
@@ -24,6 +25,7 @@ class RowFilter(nn.Module):
     :param backend: name of the projection backend, by default the fastest for the device
     :param backup_action: ``(M,)``, taken where rows or nominal action are not finite; by default the
         action of the box closest to zero
+    :raises ConfigurationError: (a subclass) if one of these cannot work
     """
 
     low: th.Tensor
@@ -45,14 +47,25 @@ class RowFilter(nn.Module):
             weight = 4.0 / (high - low) ** 2
         if backup_action is None:
             backup_action = np.clip(0.0, low, high)
+        if backend is not None:
+            get_backend(backend)  # refuses unknown names now, not at the first action
         self.backend = backend
         for name, value in (("low", low), ("high", high), ("weight", weight), ("backup", backup_action)):
             # Settings, not weights: they come from the constructor, not from the checkpoint.
             self.register_buffer(name, th.as_tensor(np.asarray(value, dtype=np.float64)), persistent=False)
+        _check_weight(self.weight, len(low))
         _check_backup(self.backup, self.low, self.high)
 
     def forward(self, rows: th.Tensor, nominal: th.Tensor) -> Projection:
-        """Project ``nominal (B, M)`` onto ``rows (B, K, M + 2)``."""
+        """Project ``nominal (B, M)`` onto ``rows (B, K, M + 2)``.
+
+        :raises NormalizedRowsError: if the rows are not float64, as they leave every barrier
+        """
+        if rows.dtype is not th.float64:
+            raise NormalizedRowsError(
+                f"Found {BARRIER_KEY!r} rows of dtype {rows.dtype}; barriers publish float64. Most likely VecNormalize "
+                "made another barrier of them. Leave them out of it: `norm_obs_keys=[...]` names the other keys."
+            )
         A, c = split_rows(rows)
         return project(nominal, A, c, self.low, self.high, weight=self.weight, backend=self.backend, backup=self.backup)
 
@@ -71,6 +84,20 @@ def warn_if_unsafe(projection: Projection) -> None:
         UnsafeActionWarning,
         stacklevel=5,
     )
+
+
+def _check_weight(weight: th.Tensor, action_dim: int) -> None:
+    if weight.shape not in ((action_dim,), (action_dim, action_dim)):
+        raise ConfigurationError(
+            f"Found projection_weight of shape {tuple(weight.shape)}; expected ({action_dim},), a positive diagonal, "
+            f"or ({action_dim}, {action_dim}), a positive definite matrix. Without it, actuators are measured by "
+            "their range."
+        )
+    diagonal = weight if weight.ndim == 1 else th.linalg.eigvalsh(weight)
+    if not bool(th.isfinite(diagonal).all() and (diagonal > 0.0).all()):
+        raise ConfigurationError(
+            f"Found projection_weight {weight.tolist()}; expected positive weights, or a positive definite matrix."
+        )
 
 
 def _check_backup(backup: th.Tensor, low: th.Tensor, high: th.Tensor) -> None:

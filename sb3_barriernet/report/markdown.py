@@ -31,9 +31,9 @@ METHOD_NOTES = """\
 a barrier. *Intervention* is the share of steps whose action a barrier row changed; a clip to the actuator
 range is none. *Infeasible* steps are those at which no action satisfied all rows. *Steps to 95 %* is when 95 % of
 the last 200 training episodes, exploration noise included, succeeded without a violation. All methods share
-network, inputs, fixed exploration noise, hyperparameters, training seeds and evaluation episodes; BarrierPPO also
-pays for its corrections (`correction_coef` in its YAML, off where rows are hidden). PPO + filter is the trained PPO
-with the projection put behind it afterwards. Cells show the mean over seeds and their range.
+network, inputs, fixed exploration noise, training seeds, evaluation episodes and all hyperparameters but one:
+BarrierPPO pays for its corrections (`correction_coef` in its YAML, off where rows are hidden). PPO + filter is the
+trained PPO with the projection put behind it afterwards. Cells show the mean over seeds and their range.
 """
 
 
@@ -42,7 +42,7 @@ def report_text(results: dict[str, Any], figures: dict[str, Path]) -> str:
     runs = results["runs"]
     parts = [f"# Comparison on {results['env']}", _headline(runs), comparison_table(runs), METHOD_NOTES]
     parts += [f"![{title}]({path.name})" for title, path in figures.items()]
-    if results["env"].startswith("PursuitEvasion"):
+    if results["env"] == "PursuitEvasion-v0":
         parts.append(EARLIER)
     parts.append(_provenance(results))
     return "\n\n".join(part.strip() for part in parts) + "\n"

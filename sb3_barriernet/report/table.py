@@ -32,6 +32,9 @@ COLUMNS: list[tuple[str, str, Any]] = [
     ("predict", "predict_ms", lambda value: f"{value:.2f} ms"),
 ]
 
+OF_A_FILTER = ("infeasible_rate", "intervention_rate")
+"""Columns that say nothing about a method without one."""
+
 
 def comparison_table(runs: Sequence[Run]) -> str:
     """One line a method: mean over seeds, and the range where seeds differ."""
@@ -39,9 +42,16 @@ def comparison_table(runs: Sequence[Run]) -> str:
     header = ["", *(LABELS[method] for method in methods)]
     lines = ["| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
     for title, key, form in COLUMNS:
-        cells = [_cell([run[key] for run in runs if run["method"] == method], form) for method in methods]
+        cells = [
+            "n/a" if method == "ppo" and key in OF_A_FILTER else _cell(_values(runs, method, key), form)
+            for method in methods
+        ]
         lines.append("| " + " | ".join([title, *cells]) + " |")
     return "\n".join(lines)
+
+
+def _values(runs: Sequence[Run], method: str, key: str) -> list[Any]:
+    return [run[key] for run in runs if run["method"] == method]
 
 
 def _cell(values: list[Any], form: Any) -> str:

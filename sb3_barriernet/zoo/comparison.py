@@ -17,15 +17,15 @@ from typing import Any
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 
+from sb3_barriernet.errors import ConfigurationError
 from sb3_barriernet.evaluation import WithoutFilter, evaluate
 from sb3_barriernet.evaluation.agents import Predictor
-from sb3_barriernet.evaluation.learning_curve import learning_curve
 from sb3_barriernet.evaluation.training_record import training_record
 from sb3_barriernet.safety_filter import SafetyFilter
 from sb3_barriernet.zoo.runs import ZooRun
 
 EVALUATION_ENVS = 100
-"""Environments that an evaluation plays at once."""
+"""Environments that an evaluation plays at once, at most."""
 
 EVALUATION_SEED = 1_000_000
 """Every method is evaluated on the same episodes, which no training seed plays."""
@@ -54,6 +54,9 @@ METHODS: dict[str, Method] = {
     "ppo": Method("ppo", lambda model: model),
     "ppo+filter": Method("ppo", SafetyFilter),
 }
+
+ALGOS = sorted({method.algo for method in METHODS.values()})
+"""Algorithms that are trained."""
 
 
 @dataclass(frozen=True)
@@ -89,18 +92,47 @@ class Comparison:
         runs = {(METHODS[m].algo, seed): self.zoo_run(m, seed) for seed in self.seeds for m in self.methods}
         return list(runs.values())
 
+    def settings(self) -> dict[str, Any]:
+        """What all runs in one folder must share: what is trained, how long, with which hyperparameters."""
+        return {
+            "env_id": self.env_id,
+            "timesteps": self.timesteps,
+            "hide_rows": self.hide_rows,
+            "hyperparameters": {algo: ZooRun(algo, self.env_id, 0, self.folder).hyperparameters for algo in ALGOS},
+        }
+
+    def claim_folder(self) -> None:
+        """Refuse a folder whose runs were trained under other settings, before anything starts.
+
+        :raises ConfigurationError: if another comparison lives there
+        """
+        wanted, claim = self.settings(), self.folder / "comparison.json"
+        if not claim.exists():
+            write_json(claim, wanted)
+        found = json.loads(claim.read_text())
+        other = [key for key in wanted if found.get(key) != wanted[key]]
+        if other:
+            raise ConfigurationError(
+                f"Found another comparison in {self.folder}, with another {', '.join(other)}: "
+                f"{ {key: found.get(key) for key in other} } instead of { {key: wanted[key] for key in other} }. "
+                "Choose another --out, or remove that folder."
+            )
+
     def train(self, *, workers: int = 1, progress: bool = True) -> Iterator[ZooRun]:
-        """Train what is not finished yet, and yield each run when it is."""
-        with ThreadPoolExecutor(workers) as pool:
+        """Train what is not finished yet, and yield each run when it is; a failure cancels what has not begun."""
+        pool = ThreadPoolExecutor(workers)
+        try:
             show = progress and workers == 1
             futures = {pool.submit(run.train, progress=show): run for run in self.zoo_runs()}
             for future in as_completed(futures):
                 future.result()
                 yield futures[future]
+        finally:
+            pool.shutdown(cancel_futures=True)
 
     def evaluate(self, method: str, seed: int, on_episode: Callable[[int], Any] | None = None) -> dict[str, Any]:
-        """Metrics of one run; read back if they were computed before."""
-        cache = self.folder / "evaluations" / f"{method}-seed_{seed}-episodes_{self.eval_episodes}.json"
+        """Metrics of one run; read back if they were computed before on the same trained model."""
+        cache = self.zoo_run(method, seed).path / f"evaluation-{method}-{self.eval_episodes}.json"
         if cache.exists():
             return json.loads(cache.read_text())
         metrics = self._evaluate(method, seed, on_episode)
@@ -110,12 +142,11 @@ class Comparison:
     def _evaluate(self, method: str, seed: int, on_episode: Callable[[int], Any] | None) -> dict[str, Any]:
         run = self.zoo_run(method, seed)
         model = run.load()
-        agent = METHODS[method].act(model)
-        env = run.make_env(EVALUATION_ENVS, EVALUATION_SEED)
-        metrics = evaluate(agent, env, self.eval_episodes, on_episode=on_episode)
-        env = run.make_env(EVALUATION_ENVS, EVALUATION_SEED)
-        unfiltered = evaluate(WithoutFilter(model), env, self.eval_episodes)
         record = training_record(model)
+        agent = METHODS[method].act(model)
+        num_envs = min(EVALUATION_ENVS, self.eval_episodes)
+        metrics = evaluate(agent, run.make_env(num_envs, EVALUATION_SEED), self.eval_episodes, on_episode=on_episode)
+        unfiltered = evaluate(WithoutFilter(model), run.make_env(num_envs, EVALUATION_SEED), self.eval_episodes)
         return {
             "method": method,
             "seed": seed,
@@ -126,7 +157,7 @@ class Comparison:
             **metrics,
             "unfiltered_violation_free_success_rate": unfiltered["violation_free_success_rate"],
             "train_wall_s": record.wall_s,
-            "steps_to_95": learning_curve(run.episodes()).steps_to(0.95),
+            "steps_to_95": run.learning_curve().steps_to(0.95),
             "predict_ms": _predict_ms(agent, run),
         }
 

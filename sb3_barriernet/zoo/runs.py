@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import json
+import math
 import shutil
 import subprocess
 import sys
@@ -9,11 +13,16 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-import pandas as pd
+import yaml
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.monitor import load_results
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
+
+from sb3_barriernet.errors import ConfigurationError
+from sb3_barriernet.evaluation.learning_curve import LearningCurve, learning_curve, read_episodes
+from sb3_barriernet.zoo.packaged_config import packaged_config
+from sb3_barriernet.zoo.registration import register
 
 
 @dataclass(frozen=True)
@@ -41,23 +50,43 @@ class ZooRun:
         return self.folder / self.algo / f"{self.env_id}_1"
 
     @property
+    def model_file(self) -> Path:
+        """The final model, written by the Zoo when training ends or is interrupted."""
+        return self.path / f"{self.env_id}.zip"
+
+    @property
     def is_finished(self) -> bool:
-        """Whether the final model was written completely."""
-        model = self.path / f"{self.env_id}.zip"
-        return zipfile.is_zipfile(model)
+        """Whether the final model is whole and has been trained for as many steps as asked for.
+
+        The Zoo saves an interrupted model too, so that a file exists says nothing.
+        """
+        if not zipfile.is_zipfile(self.model_file):
+            return False
+        with zipfile.ZipFile(self.model_file) as archive:
+            trained = json.loads(archive.read("data"))
+        rollout = trained["n_steps"] * trained["n_envs"]
+        return trained["num_timesteps"] == rollout * math.ceil(self.wanted_timesteps / rollout)
+
+    @property
+    def hyperparameters(self) -> dict[str, Any]:
+        """The block of the packaged YAML that this run starts from."""
+        config = packaged_config(self.algo)
+        blocks = yaml.safe_load(config.read_text(encoding="utf-8")) if config else {}
+        if self.env_id not in blocks:
+            raise ConfigurationError(
+                f"Found no block for {self.env_id!r} in the {self.algo} hyperparameters of this package, which has "
+                f"{', '.join(blocks)}. Add one to hyperparams/{self.algo}.yml."
+            )
+        return blocks[self.env_id]
+
+    @property
+    def wanted_timesteps(self) -> int:
+        """Environment steps asked for; training stops after the rollout that reaches them."""
+        return int(self.timesteps if self.timesteps is not None else self.hyperparameters["n_timesteps"])
 
     def command(self, *, progress: bool) -> list[str]:
         """The command line, without evaluation during training, so that wall clocks compare."""
-        command = [
-            sys.executable,
-            "-m",
-            "sb3_barriernet.zoo",
-            "train",
-            "--algo",
-            self.algo,
-            "--env",
-            self.env_id,
-        ]
+        command = [sys.executable, "-m", "sb3_barriernet.zoo", "train", "--algo", self.algo, "--env", self.env_id]
         command += ["--seed", str(self.seed), "--log-folder", str(self.folder), "--eval-freq", "-1"]
         command += ["--num-threads", "1", "--verbose", "0", "--log-interval", "-2"]
         if self.timesteps is not None:
@@ -80,9 +109,10 @@ class ZooRun:
 
     def load(self) -> BaseAlgorithm:
         """The trained model, on the CPU."""
+        register()
         from rl_zoo3 import ALGOS
 
-        return ALGOS[self.algo].load(self.path / f"{self.env_id}.zip", device="cpu")
+        return ALGOS[self.algo].load(self.model_file, device="cpu")
 
     def make_env(self, num_envs: int, seed: int, **env_kwargs: object) -> VecEnv:
         """The environment as it was in training, wrappers included, rewards not normalised."""
@@ -90,17 +120,18 @@ class ZooRun:
 
         hyperparams, stats_path = get_saved_hyperparams(str(self.path / self.env_id), test_mode=True)
         kwargs = {**hyperparams.pop("env_kwargs", {}), **env_kwargs}
-        return create_test_env(
-            self.env_id,
-            n_envs=num_envs,
-            stats_path=stats_path,
-            seed=seed,
-            should_render=False,
-            hyperparams=hyperparams,
-            env_kwargs=kwargs,
-            vec_env_cls=DummyVecEnv,
-        )
+        with contextlib.redirect_stdout(io.StringIO()):  # it announces the statistics that it loads, every time
+            return create_test_env(
+                self.env_id,
+                n_envs=num_envs,
+                stats_path=stats_path,
+                seed=seed,
+                should_render=False,
+                hyperparams=hyperparams,
+                env_kwargs=kwargs,
+                vec_env_cls=DummyVecEnv,
+            )
 
-    def episodes(self) -> pd.DataFrame:
-        """Training episodes in the order they ended: return ``r``, length ``l``, time ``t``, Monitor's keywords."""
-        return load_results(str(self.path))
+    def learning_curve(self) -> LearningCurve:
+        """The learning curve of the training episodes."""
+        return learning_curve(read_episodes(self.path))

@@ -2,6 +2,7 @@
 
 import warnings
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch as th
@@ -20,6 +21,7 @@ from sb3_barriernet.errors import (
     InvalidRowsError,
     MissingRowsError,
     NormalizedRowsError,
+    RowShapeError,
     UnsafeActionWarning,
 )
 from tests.toys import DriftingPoint, limited_point
@@ -107,13 +109,15 @@ def test_std_is_a_buffer_in_the_checkpoint_and_training_leaves_it_alone(tmp_path
     before = model.policy.log_std.clone()
     rollout(model)
     assert th.equal(model.policy.log_std, before)
+    assert "log_std" in model.policy.state_dict()
     assert "log_std" in dict(model.policy.named_buffers())
     assert "log_std" not in dict(model.policy.named_parameters())
     optimised = {id(p) for group in model.policy.optimizer.param_groups for p in group["params"]}
     assert optimised == {id(p) for p in model.policy.parameters()}
+    model.policy.set_action_std([0.4, 0.2])  # known to the weights alone
     model.save(tmp_path / "model")
     loaded = BarrierPPO.load(tmp_path / "model")
-    np.testing.assert_allclose(loaded.policy.action_std.numpy(), [0.5, 0.25], rtol=1e-6)
+    np.testing.assert_allclose(loaded.policy.action_std.numpy(), [0.4, 0.2], rtol=1e-6)
 
 
 def test_loading_with_another_std_replaces_the_saved_one(tmp_path):
@@ -223,16 +227,39 @@ def test_continued_training_equals_uninterrupted_training(tmp_path):
         assert th.equal(first, second)
 
 
-def test_logger_keys():
-    model = make_model()
+class Speeding(DriftingPoint):
+    """Violates above 0.1, which the rows (0.2) allow."""
+
+    def step(self, action):
+        *outcome, _ = super().step(action)
+        return *outcome, {"violation": bool(action[0] > 0.1)}
+
+
+def test_logged_values_are_those_of_the_rollout():
+    env = limited_point(LIMIT)
+    env.env = Speeding()
+    model = BarrierPPO("MlpPolicy", env, **SETTINGS)
     model.set_logger(configure(None, []))
-    model.learn(64, log_interval=100)  # nothing is dumped, so everything is still there to read
-    recorded = dict(model.logger.name_to_value)
-    for key in ("intervention_rate", "correction_norm", "infeasible_rate", "barrier_min", "violation_rate"):
-        assert f"rollout/{key}" in recorded, key
-    assert recorded["rollout/infeasible_rate"] == 0.0
-    assert recorded["train/std_0"] == pytest.approx(0.5)
-    assert recorded["train/std_1"] == pytest.approx(0.5)
+    kept = KeepRollout()
+    model.learn(32, callback=kept, log_interval=100)  # nothing is dumped, so everything is still there to read
+    found = {key.removeprefix("rollout/"): value for key, value in model.logger.name_to_value.items()}
+    clipped = kept.nominal.clip(-1, 1)
+    corrected = kept.nominal[..., 0] > LIMIT
+    assert 0 < corrected.sum() < corrected.size
+    assert found["intervention_rate"] == pytest.approx(corrected.mean())
+    assert found["box_clip_rate"] == pytest.approx((clipped != kept.nominal).any(axis=-1).mean())
+    assert found["correction_norm"] == pytest.approx(np.linalg.norm(kept.safe - clipped, axis=-1).mean(), rel=1e-5)
+    assert found["violation_rate"] == pytest.approx((kept.safe[..., 0] > 0.1).mean())
+    assert found["barrier_min"] == pytest.approx(LIMIT)
+    assert found["infeasible_rate"] == 0.0
+    assert found["train/std_0"] == found["train/std_1"] == pytest.approx(0.5)
+
+
+def test_infeasible_steps_are_logged():
+    model = make_model(limit=-2.0)
+    model.set_logger(configure(None, []))
+    model.learn(64, log_interval=100)
+    assert model.logger.name_to_value["rollout/infeasible_rate"] == 1.0
 
 
 def test_intervention_rate_counts_rows_not_the_box():
@@ -277,6 +304,16 @@ def test_a_ramped_cost_comes_late():
     assert [schedule(1.0 - done) for done in (0.0, 0.3, 0.45, 0.6, 1.0)] == pytest.approx([0.0, 0.0, 1.5, 3.0, 3.0])
     schedule = make_model(correction_coef="lin_3.0").correction_schedule
     assert [schedule(1.0 - done) for done in (0.0, 0.5, 1.0)] == pytest.approx([3.0, 1.5, 0.0])
+
+
+def test_a_second_learn_starts_its_own_schedule():
+    model = make_model(correction_coef="ramp_1.0")
+    model.learn(256)
+    seen = []
+    schedule = model.correction_schedule
+    model.correction_schedule = lambda progress: seen.append(progress) or schedule(progress)
+    model.learn(64)
+    assert seen[0] == 1.0
 
 
 def poisoned(observation: dict[str, np.ndarray], key: str, index: int) -> dict[str, np.ndarray]:
@@ -339,6 +376,8 @@ def test_environments_that_cannot_work_are_refused_with_advice():
         BarrierPPO("MlpPolicy", DiscretePoint())
     with pytest.raises(MissingRowsError):
         BarrierPPO("MlpPolicy", "Pendulum-v1")
+    with pytest.raises(RowShapeError, match="Wrap the barrier last"):
+        BarrierPPO("MlpPolicy", gym.wrappers.RescaleAction(limited_point(), np.float32(-2.0), np.float32(2.0)))
 
 
 @pytest.mark.parametrize(
@@ -353,12 +392,15 @@ def test_environments_that_cannot_work_are_refused_with_advice():
         (dict(correction_coef=-1.0), "expected a number >= 0"),
         (dict(correction_coef="steep_1.0"), "ramp_<number>"),
         (dict(correction_coef="ramp_much"), "ramp_<number>"),
+        (dict(projection_weight=[1.0, 1.0, 1.0]), r"expected \(2,\), a positive diagonal"),
+        (dict(projection_weight=[1.0, 0.0]), "expected positive weights"),
+        (dict(projection_weight=[[1.0, 2.0], [2.0, 1.0]]), "positive definite"),
         (dict(projection_backend="no_such_backend"), "no_such_backend"),
     ],
 )
-def test_settings_that_cannot_work_are_refused_with_advice(settings, message):
+def test_settings_that_cannot_work_are_refused_when_the_model_is_made(settings, message):
     with pytest.raises(ConfigurationError, match=message):
-        make_model(**settings).predict(limited_point().reset()[0])
+        make_model(**settings)
 
 
 def test_policy_kwargs_stay_those_of_the_user(tmp_path):

@@ -19,7 +19,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecMonitor
 from sb3_barriernet.envs.batched import SharedSimulationVecEnv, share_simulation
 from sb3_barriernet.envs.pursuit_barrier import PursuitEvasionBarrier
 from sb3_barriernet.envs.registration import PURSUIT_TASKS, register_envs
-from sb3_barriernet.errors import ConfigurationError, InvalidActionError, InvalidRowsError
+from sb3_barriernet.errors import InvalidActionError, InvalidRowsError
 
 register_envs()
 

@@ -3,18 +3,21 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sb3_contrib import RecurrentPPO
 from stable_baselines3 import PPO
 from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.logger import configure
+from stable_baselines3.common.vec_env import VecNormalize
 
-from sb3_barriernet import BarrierPPO, NominalActorCriticPolicy, SafetyFilter
+from sb3_barriernet import BarrierExtractor, BarrierPPO, NominalActorCriticPolicy, SafetyFilter
+from sb3_barriernet.errors import ConfigurationError, NormalizedRowsError
 from sb3_barriernet.evaluation import (
     TrainingRecorder,
     WithoutFilter,
     evaluate,
     run_episodes,
-    summarise_episodes,
 )
-from sb3_barriernet.evaluation.learning_curve import FEWEST, WINDOW, learning_curve
+from sb3_barriernet.evaluation.learning_curve import FEWEST, WINDOW, learning_curve, read_episodes
 from sb3_barriernet.evaluation.training_record import training_record
 from tests.toys import DriftingPoint, limited_point
 
@@ -55,8 +58,8 @@ def model() -> PPO:
 
 def test_unfiltered_speeding_is_counted_step_by_step(model):
     env = make_vec_env(trapped_point, 3, seed=0)
-    metrics = evaluate(AlwaysFast(model), env, 5)
-    assert metrics["episodes"] == 6  # three environments, two episodes each
+    metrics = evaluate(AlwaysFast(model), env, 6)
+    assert metrics["episodes"] == 6
     assert metrics["steps"] == metrics["violations"] == 120
     assert metrics["success_rate"] == 1.0
     assert metrics["violation_free_success_rate"] == 0.0
@@ -109,13 +112,87 @@ def test_without_filter_is_the_nominal_mean():
     )
 
 
-def test_empty_barriers_leave_infinite_clearance():
-    records = run_episodes(
-        WithoutFilter(PPO(NominalActorCriticPolicy, make_vec_env(limited_point, 1), **SETTINGS)),
-        make_vec_env(limited_point, 1, seed=0),
-        1,
+class Silent(DriftingPoint):
+    def step(self, action):
+        *outcome, _ = super().step(action)
+        return *outcome, {}
+
+
+def silent_point():
+    env = limited_point()
+    env.env = Silent()
+    return env
+
+
+def test_what_the_environment_does_not_report_is_unknown_and_not_zero():
+    env = make_vec_env(silent_point, 1, seed=0)
+    model = BarrierPPO("MlpPolicy", env, **SETTINGS)
+    model.set_logger(configure(None, []))
+    model.learn(32, callback=TrainingRecorder(), log_interval=100)
+    assert training_record(model).violations is None
+    assert "rollout/violation_rate" not in model.logger.name_to_value
+    metrics = evaluate(model, env, 1)
+    for name in ("violations", "violation_rate", "violation_free_success_rate", "min_clearance"):
+        assert metrics[name] is None, name
+
+
+def test_a_model_without_a_record_is_refused(model):
+    with pytest.raises(ConfigurationError, match="TrainingRecorder"):
+        training_record(model)
+
+
+def test_recurrent_agents_remember_and_are_filtered():
+    env = make_vec_env(trapped_point, 2, seed=0)
+    policy_kwargs = dict(features_extractor_class=BarrierExtractor)
+    agent = RecurrentPPO("MultiInputLstmPolicy", env, n_steps=8, batch_size=8, policy_kwargs=policy_kwargs, seed=0)
+    states = []
+
+    class Watched:
+        policy, action_space = None, agent.action_space
+
+        def predict(self, observation, state=None, episode_start=None, deterministic=False):
+            states.append((state, episode_start.copy()))
+            return safe.predict(observation, state, episode_start, deterministic)
+
+    safe = SafetyFilter(agent)
+    records = run_episodes(Watched(), env, 4)
+    assert records.violation_steps.sum() == 0
+    assert states[0][0] is None
+    assert states[0][1].all()
+    assert all(state is not None for state, _ in states[1:])
+    assert [i for i, (_, start) in enumerate(states) if start.any()] == [0, 20]
+
+
+def test_rows_that_a_normalisation_changed_are_refused_by_the_filter():
+    """A PPO may train on normalised rows; they describe another barrier, so nothing may be filtered by them."""
+    env = VecNormalize(make_vec_env(trapped_point, 2, seed=0))
+    stock = PPO("MultiInputPolicy", env, **SETTINGS)
+    with pytest.raises(NormalizedRowsError, match="norm_obs_keys"):
+        SafetyFilter(stock).predict(env.reset())
+
+
+def test_episodes_are_shared_out_exactly(model):
+    assert len(run_episodes(AlwaysFast(model), make_vec_env(trapped_point, 3, seed=0), 4)) == 4
+    with pytest.raises(ConfigurationError, match="at least 1"):
+        run_episodes(AlwaysFast(model), make_vec_env(trapped_point, 3, seed=0), 0)
+
+
+def test_episodes_end_at_the_step_of_the_whole_batch(tmp_path):
+    """Two environments in lockstep: an episode that ends at step 30 of its own ends at step 60 of both."""
+    lengths = iter([30, 20])
+    env = make_vec_env(
+        lambda: trapped_point(episode_length=next(lengths)),
+        2,
+        seed=0,
+        monitor_dir=str(tmp_path),
+        monitor_kwargs=dict(info_keywords=("is_success",)),
     )
-    assert summarise_episodes(records)["min_clearance"] == np.inf
+    env.reset()
+    for _ in range(65):
+        env.step(np.zeros((2, 2), dtype=np.float32))
+    episodes = read_episodes(tmp_path)
+    assert episodes["steps"].tolist() == [40, 60, 80, 120, 120]
+    assert episodes["l"].tolist() == [20, 30, 20, 30, 20]
 
 
 @pytest.mark.parametrize("algorithm", ["ppo", "barrierppo"])
@@ -150,7 +227,7 @@ def test_learning_curve_counts_steps_and_finds_the_level():
         {
             "r": np.ones(num),
             "l": np.full(num, 10),
-            "t": np.arange(num),
+            "steps": 10 * np.arange(1, num + 1),
             "is_success": np.arange(num) >= WINDOW,
             "violation_steps": np.where(np.arange(num) < 2 * WINDOW, 0, np.arange(num) % 2),
         }

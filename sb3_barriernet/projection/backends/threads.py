@@ -15,8 +15,9 @@ CHUNK = 16384
 
 _pools: dict[int, ThreadPoolExecutor] = {}
 
-# Threads do not survive a fork; the child starts its own pool when it needs one.
-os.register_at_fork(after_in_child=_pools.clear)
+if hasattr(os, "register_at_fork"):
+    # Threads do not survive a fork; the child starts its own pool when it needs one.
+    os.register_at_fork(after_in_child=_pools.clear)
 
 
 def in_chunks(kernel: Callable[..., int], before: tuple[Any, ...], batch: int, after: tuple[Any, ...]) -> int:

@@ -20,6 +20,7 @@ from sb3_barriernet.projection.kernels.compiling import entry, kernel, source_st
 from sb3_barriernet.projection.kernels.dual import append
 from sb3_barriernet.projection.kernels.general import fill_constraint, fill_factors
 from sb3_barriernet.projection.kernels.memory import load32, load64, store32, store64
+from sb3_barriernet.projection.kernels.planar_adjoint import pull_back_planar
 
 
 @kernel
@@ -102,6 +103,73 @@ def apply_transposed(factors, which, solution, source, target):
         solution[target, i] = value
 
 
+@kernel
+def pull_back_general(
+    local, factors, table, normals, solution, basis, weights, chosen, A, A_row, c, rows, culprits, result
+):
+    """Solve for the gradient of one sample; the number of faces. Faces in ``chosen`` that add nothing are dropped.
+
+    :param local: nominal action, bounds and, in row 3, the incoming gradient
+    :param result: ``(6, M + 1)``, of which this writes: the action; the gradient with respect to the pull; for each
+        face its multiplier and its sensitivity, in the units of the row; the gradient with respect to the nominal
+        action; and the slack, in the last column of row 0
+    """
+    dim = local.shape[1]
+    count = load_faces(local, factors, table, normals, solution, basis, chosen, A, A_row, c, rows, culprits > 0)
+    for i in range(dim):
+        solution[4, i] = local[0, i]
+    apply_transposed(factors, 0, solution, 4, 0)
+    for i in range(dim):
+        value = 0.0
+        for j in range(i + 1):
+            value += factors[1, i, j] * local[3, j]
+        solution[1, i] = value
+    solution[0, dim] = 0.0
+    solution[1, dim] = 0.0
+    solve_faces(table, solution, basis, count, weights)
+    apply_transposed(factors, 1, solution, 0, 2)
+    apply_transposed(factors, 1, solution, 1, 3)
+    for i in range(dim):
+        result[0, i] = solution[2, i]
+        result[1, i] = solution[3, i]
+        value = 0.0
+        for j in range(i + 1):
+            value += factors[0, i, j] * solution[1, j]
+        result[4, i] = value
+    result[0, dim] = solution[0, dim]
+    for i in range(count):
+        pulls = chosen[i] >= rows or i >= culprits
+        result[2, i] = weights[0, i] / table[i, dim + 3] if pulls else 0.0
+        result[3, i] = weights[1, i] / table[i, dim + 3]
+    return count
+
+
+@kernel
+def turn_of_norm(table, factors, solution, face, result):
+    """Write to ``result[5]`` how the norm of an active row changes with its coefficients; return the norm.
+
+    A relaxed row gives way by the slack times its norm.
+    """
+    dim = factors.shape[1]
+    for j in range(dim):
+        solution[4, j] = table[face, j]
+    apply_transposed(factors, 1, solution, 4, 5)
+    for j in range(dim):
+        result[5, j] = solution[5, j]
+    return table[face, dim + 3]
+
+
+@kernel
+def add_outer(matrix, sample, first, second, result, factor):
+    """Add ``factor`` times the symmetric part of ``first second'``, rows of ``result``, to a matrix of a batch."""
+    dim = result.shape[1] - 1
+    for j in range(dim):
+        for k in range(dim):
+            place = (sample * dim + j) * dim + k
+            value = result[first, j] * result[second, k] + result[first, k] * result[second, j]
+            store64(matrix, place, load64(matrix, place) + 0.5 * factor * value)
+
+
 def _make_pull_back(stamp: str) -> Any:
     @entry
     def pull_back(
@@ -128,6 +196,8 @@ def _make_pull_back(stamp: str) -> Any:
         basis = np.empty((2, wide, wide))
         weights = np.empty((2, wide))
         chosen = np.empty(wide, np.int64)
+        result = np.empty((6, wide))
+        lines = np.empty((4, 3))
         if weight_kind < 3:
             fill_factors(factors, weight, weight_kind, start)
         for sample in range(start, stop):
@@ -135,13 +205,8 @@ def _make_pull_back(stamp: str) -> Any:
             row = A + 8 * sample * A_batch
             shift = c + 8 * sample * rows
             here = sample * dim
-            if culprits < 0:
-                for j in range(dim if grad_u != 0 else 0):
-                    if single:
-                        store32(grad_u, here + j, np.float32(0.0))
-                    else:
-                        store64(grad_u, here + j, 0.0)
-                continue
+            count = -1
+            result[0, dim] = 0.0
             if weight_kind == 3:
                 fill_factors(factors, weight, weight_kind, sample)
             for j in range(dim):
@@ -149,69 +214,47 @@ def _make_pull_back(stamp: str) -> Any:
                 local[1, j] = load64(low, sample * box_batch + j)
                 local[2, j] = load64(high, sample * box_batch + j)
                 local[3, j] = load32(gradient, here + j) if single else load64(gradient, here + j)
+                result[4, j] = 0.0
             for i in range(wide):
                 chosen[i] = faces[sample, i + 1]
-            count = load_faces(
-                local, factors, table, normals, solution, basis, chosen, row, A_row, shift, rows, culprits > 0
-            )
-            for i in range(dim):
-                solution[4, i] = local[0, i]
-            apply_transposed(factors, 0, solution, 4, 0)
-            for i in range(dim):
-                value = 0.0
-                for j in range(i + 1):
-                    value += factors[1, i, j] * local[3, j]
-                solution[1, i] = value
-            solution[0, dim] = 0.0
-            solution[1, dim] = 0.0
-            solve_faces(table, solution, basis, count, weights)
-            if grad_u != 0:
-                for i in range(dim):
-                    value = 0.0
-                    for j in range(i + 1):
-                        value += factors[0, i, j] * solution[1, j]
-                    if single:
-                        store32(grad_u, here + i, np.float32(value))
-                    else:
-                        store64(grad_u, here + i, value)
-            apply_transposed(factors, 1, solution, 0, 2)  # the action
-            apply_transposed(factors, 1, solution, 1, 3)  # the gradient with respect to the pull
-            slack = solution[0, dim]
+            if dim == 2 and culprits == 0 and weight_kind < 2:
+                count = pull_back_planar(local, factors, chosen, row, A_row, shift, rows, lines, result)
+            if culprits >= 0 and count < 0:
+                count = pull_back_general(
+                    local, factors, table, normals, solution, basis, weights, chosen,
+                    row, A_row, shift, rows, culprits, result,
+                )  # fmt: skip
+            for j in range(dim if grad_u != 0 else 0):
+                if single:
+                    store32(grad_u, here + j, np.float32(result[4, j]))
+                else:
+                    store64(grad_u, here + j, result[4, j])
             for i in range(count):
                 face = chosen[i]
-                multiplier = 0.0 if face < rows and i < culprits else weights[0, i] / table[i, dim + 3]
-                move = weights[1, i] / table[i, dim + 3]
+                move = result[3, i]
                 if face < rows:
                     if grad_c != 0:
                         store64(grad_c, sample * rows + face, move)
-                    if grad_A != 0 or (grad_weight != 0 and culprits > 0):
-                        for j in range(dim):
-                            solution[4, j] = table[i, j]
-                        apply_transposed(factors, 1, solution, 4, 5)
-                    if grad_A != 0:
-                        for j in range(dim):
+                    for j in range(dim if grad_A != 0 else 0):
+                        value = result[2, i] * result[1, j] + move * result[0, j]
+                        store64(grad_A, (sample * rows + face) * dim + j, value)
+                    if culprits > 0:
+                        stretch = move * result[0, dim]
+                        norm = turn_of_norm(table, factors, solution, i, result)
+                        for j in range(dim if grad_A != 0 else 0):
                             place = (sample * rows + face) * dim + j
-                            value = multiplier * solution[3, j] + move * solution[2, j]
-                            store64(grad_A, place, value + move * slack * solution[5, j])
-                    if grad_weight != 0:
-                        for j in range(dim):
-                            for k in range(dim if culprits > 0 else 0):
-                                place = (here + j) * dim + k
-                                value = load64(grad_weight, place)
-                                value -= 0.5 * move * slack * table[i, dim + 3] * solution[5, j] * solution[5, k]
-                                store64(grad_weight, place, value)
+                            store64(grad_A, place, load64(grad_A, place) + stretch * result[5, j])
+                        if grad_weight != 0:
+                            add_outer(grad_weight, sample, 5, 5, result, -0.5 * stretch * norm)
                 elif face < rows + dim:
                     if grad_low != 0:
                         store64(grad_low, here + face - rows, -move)
                 elif grad_high != 0:
                     store64(grad_high, here + face - rows - dim, move)
-            if grad_weight != 0:
+            if grad_weight != 0 and count >= 0:
                 for j in range(dim):
-                    for k in range(dim):
-                        place = (here + j) * dim + k
-                        value = solution[3, j] * (solution[2, k] - local[0, k])
-                        value += solution[3, k] * (solution[2, j] - local[0, j])
-                        store64(grad_weight, place, load64(grad_weight, place) - 0.5 * value)
+                    result[5, j] = result[0, j] - local[0, j]
+                add_outer(grad_weight, sample, 1, 5, result, -1.0)
         return 0
 
     return pull_back

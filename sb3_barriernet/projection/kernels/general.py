@@ -214,14 +214,14 @@ def finish(table, factors, local, solution, basis, active, count, slack):
     for i in range(count):
         for j in range(dim):
             solution[0, j] -= solution[2, i] * basis[0, i, j]
-    finite = True
+    finite = 0
     for i in range(dim):
         value = 0.0
         for j in range(i, dim):
             value += factors[1, j, i] * solution[0, j]
-        finite &= abs(value) <= LARGEST
+        finite += int(abs(value) <= LARGEST)
         local[3, i] = value
-    return finite
+    return finite == dim
 
 
 @kernel

@@ -1,0 +1,157 @@
+"""The literature's tasks: as their papers define them, and safe behind their barriers although the models are wrong."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import sympy as sp
+from gymnasium.utils.env_checker import check_env as check_gymnasium
+from stable_baselines3.common.env_checker import check_env as check_sb3
+
+import sb3_barriernet  # noqa: F401  (registers the tasks)
+from sb3_barriernet.barriers import SymbolicBarrier
+from sb3_barriernet.barriers.geometry import outside_disc
+from sb3_barriernet.envs.barrier_observation import BarrierObservation
+from sb3_barriernet.envs.literature import (
+    ChengPendulumBarrier,
+    ChengPendulumEnv,
+    EmamUnicycleBarrier,
+    EmamUnicycleEnv,
+)
+from sb3_barriernet.envs.literature.cheng_pendulum import coefficients
+from sb3_barriernet.envs.literature.emam_unicycle import DISCS
+from sb3_barriernet.evaluation.attacks import ATTACKS, BangBang, Ramming, Uniform
+from sb3_barriernet.evaluation.feasibility import diagnose
+from sb3_barriernet.evaluation.invariance import assert_invariant, attack_barrier
+from sb3_barriernet.systems import unicycle_with_velocity
+
+TASKS = {"ChengPendulum-v0": ChengPendulumBarrier, "EmamUnicycle-v0": EmamUnicycleBarrier}
+
+
+def pendulum_clearance(env: gym.Env) -> float:
+    return 1.0 - abs(env.state[0])
+
+
+def unicycle_clearance(env: gym.Env) -> float:
+    """Written again from the paper: five discs of 0.6 m around (0, 0) and (+-1.5, +-1.5)."""
+    x, y, _ = env.state
+    centres = [(0.0, 0.0), (-1.5, 1.5), (-1.5, -1.5), (1.5, -1.5), (1.5, 1.5)]
+    return min(np.hypot(x - cx, y - cy) for cx, cy in centres) - 0.6
+
+
+CLEARANCES = {"ChengPendulum-v0": pendulum_clearance, "EmamUnicycle-v0": unicycle_clearance}
+
+
+@pytest.mark.parametrize("env_id", TASKS)
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_environments_keep_the_interfaces(env_id):
+    check_gymnasium(gym.make(env_id).unwrapped, skip_render_check=True)
+    check_sb3(gym.make(env_id))
+
+
+@pytest.mark.parametrize("env_id", TASKS)
+def test_no_attack_gets_through(env_id):
+    env = TASKS[env_id](gym.make(env_id))
+    report = assert_invariant(env, CLEARANCES[env_id], steps=4000, attacks=[Uniform, BangBang, Ramming])
+    assert report.worst.corrected > 50
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("env_id", TASKS)
+def test_no_attack_gets_through_in_long_runs(env_id):
+    env = TASKS[env_id](gym.make(env_id))
+    assert_invariant(env, CLEARANCES[env_id], steps=100_000, attacks=ATTACKS[:3])
+    assert_invariant(env, CLEARANCES[env_id], steps=10_000, attacks=ATTACKS[3:])
+
+
+@pytest.mark.parametrize("env_id", TASKS)
+def test_unfiltered_the_same_noise_breaks_it_and_info_says_so(env_id):
+    env = gym.make(env_id)
+    env.action_space.seed(0)
+    env.reset(seed=0)
+    broken = 0
+    for _ in range(3000):
+        # Forward with little turning: noise alone stays near the start.
+        action = env.action_space.high * np.array([1.0, 0.1], dtype=np.float32)[: env.action_space.shape[0]]
+        *_, terminated, truncated, info = env.step(action)
+        assert info["violation"] == (CLEARANCES[env_id](env.unwrapped) < 0.0)
+        assert info["clearance"] == pytest.approx(CLEARANCES[env_id](env.unwrapped))
+        broken += info["violation"]
+        if terminated or truncated:
+            env.reset()
+    assert broken > 100
+
+
+def test_the_pendulum_moves_as_the_paper_says():
+    env = ChengPendulumEnv()
+    env.reset(seed=0)
+    theta, omega = env.state
+    _, reward, *_ = env.step(np.array([2.0]))
+    expected_omega = omega + (15.0 * np.sin(theta) + 3.0 * 2.0) * 0.05
+    np.testing.assert_allclose(env.state, [theta + 0.05 * expected_omega, expected_omega])
+    assert reward == pytest.approx(-(theta**2 + 0.1 * omega**2 + 0.004))
+    assert coefficients(1.4, 1.4) == pytest.approx((10.714286, 1.0932945))
+
+
+def test_the_pendulums_rows_leave_a_torque_in_every_safe_state():
+    env = ChengPendulumBarrier(ChengPendulumEnv())
+    theta, omega = np.meshgrid(np.linspace(-1.0, 1.0, 101), np.linspace(-8.0, 8.0, 201))
+    states = np.stack([theta.ravel(), omega.ravel()], axis=-1)
+    states = states[(env.barrier.start_values(states) >= 0.0).all(axis=-1)]
+    assert len(states) > 5000
+    assert diagnose(env.barrier.rows(states), env.action_space).infeasible_rate == 0.0
+    hasty = ChengPendulumBarrier(ChengPendulumEnv(), lead_time=0.1)
+    states = states[(hasty.barrier.start_values(states) >= 0.0).all(axis=-1)]
+    assert diagnose(hasty.barrier.rows(states), env.action_space).infeasible_rate > 0.01
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.7, 1.0])
+def test_the_pendulums_rows_hold_for_every_model_between_the_extremes(share):
+    env = ChengPendulumBarrier(ChengPendulumEnv(), gamma=0.5)
+    rng = np.random.default_rng(0)
+    states = rng.uniform([-1.0, -3.0], [1.0, 3.0], size=(5000, 2))
+    states = states[(env.barrier.start_values(states) >= 0.0).all(axis=-1)]
+    torque = rng.uniform(-15.0, 15.0, size=len(states))
+    rows = env.barrier.rows(states)
+    allowed = (rows[..., 0] * torque[:, None] + rows[..., 1] + rows[..., 2] >= 0.0).all(axis=-1)
+    assert allowed.sum() > 200
+    fall = 15.0 * (1 - share) + 15.0 / 1.4 * share
+    push = 3.0 * share + 3.0 / 1.4**3 * (1 - share)
+    theta, omega = states[allowed].T
+    omega = omega + (fall * np.sin(theta) + push * torque[allowed]) * 0.05
+    theta = theta + 0.05 * omega
+    assert np.abs(theta + 0.3 * omega).max() <= 1.0
+
+
+def test_the_unicycle_is_dragged_as_the_paper_says():
+    env = EmamUnicycleEnv()
+    env.reset(seed=0)
+    env.state = np.array([0.5, -2.0, 0.4])
+    env.step(np.array([0.8, 0.5]))
+    theta = 0.4 + 0.02 * 0.5
+    x = 0.5 + 0.02 * 0.8 * np.cos(0.4) - 0.02 * 0.1 * np.cos(theta) ** 2
+    y = -2.0 + 0.02 * 0.8 * np.sin(0.4) - 0.02 * 0.1 * np.cos(theta) * np.sin(theta)
+    np.testing.assert_allclose(env.state, [x, y, theta], rtol=1e-14)
+
+
+def test_reaching_the_goal_ends_the_episode_with_a_reward():
+    env = EmamUnicycleEnv()
+    env.reset(seed=0)
+    env.state = np.array([2.195, 2.5, 0.0])
+    _, reward, terminated, _, info = env.step(np.array([1.0, 0.0]))
+    assert terminated
+    assert info["is_success"]
+    assert reward == pytest.approx(1.0 + 0.02 * 0.9)
+
+
+def test_without_the_robust_term_the_drag_gets_through():
+    """The test of the test: the same rows, ignorant of the drag."""
+    system = unicycle_with_velocity(dt=0.02)
+    x, y, theta = system.states
+    ox, oy = sp.symbols("ox oy", real=True)
+    ahead = (x + 0.03 * sp.cos(theta), y + 0.03 * sp.sin(theta))
+    ignorant = SymbolicBarrier(
+        system, outside_disc(ahead, (ox, oy), 0.63), 2.0, parameters=(ox, oy), copies=5, margin=0.0003
+    )
+    env = BarrierObservation(gym.make("EmamUnicycle-v0"), ignorant, lambda env: (env.state, DISCS))
+    report = attack_barrier(env, unicycle_clearance, steps=6000, attacks=[Ramming, BangBang])
+    assert report.violations > 0
