@@ -19,11 +19,12 @@ An earlier research code tried the same idea on this game and concluded that bar
 | actions changed by the QP | 88.2 % | - | 44.5 % |
 | per action | 5.42 ms | 0.18 ms | 0.46 ms |
 
-Three defects made these numbers. Its QP padded unused rows with zeros, on which its interior-point solver
-returns wrong answers: in its own setting it changed 87 % of the actions where the exact projection changes
-1.4 %. One of its barriers kept the robots further apart than the capture distance that it rewarded. And its
-violation metric had swapped arguments, so it counted something else. (Settings differ from ours: 2M steps,
-another reward, robot-robot barrier on.)
+Three defects made these numbers, which are quoted from that project. Its QP padded unused rows with zeros, on
+which its interior-point solver returns wrong answers: a reproduction made before this package found that it
+changed 87 % of the actions in its own setting, where the exact projection changes 1.4 %. One of its barriers kept
+the robots further apart than the capture distance that it rewarded. And its violation metric had swapped
+arguments, so it counted something else. (Its settings differ from ours: 2M steps, another reward, a barrier
+between the robots.)
 """
 
 METHOD_NOTES = """\
