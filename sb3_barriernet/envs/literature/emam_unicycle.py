@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -36,7 +36,7 @@ class EmamUnicycleEnv(gym.Env):
     :param random_start: start from one of the paper's four poses instead of the first
     """
 
-    metadata: ClassVar = {"render_modes": []}
+    metadata = {"render_modes": []}  # noqa: RUF012  (Gymnasium declares it so)
 
     def __init__(self, random_start: bool = False):
         self.observation_space = spaces.Box(-np.inf, np.inf, (7,), np.float32)
