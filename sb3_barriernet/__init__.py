@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sb3_barriernet.barriers.stacked_barrier import StackedBarrier
     from sb3_barriernet.barriers.symbolic_barrier import SymbolicBarrier
     from sb3_barriernet.barriers.virtual_point import VirtualPointBarrier
+    from sb3_barriernet.envs.action_map import ActionMap
     from sb3_barriernet.envs.barrier_observation import BarrierObservation
     from sb3_barriernet.envs.pursuit_barrier import PursuitEvasionBarrier
     from sb3_barriernet.envs.reset_options import ResetOptions
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from sb3_barriernet.systems.one_step import OneStepMap
 
 __all__ = [
+    "ActionMap",
     "AutogradBarrier",
     "BarrierExtractor",
     "BarrierObservation",
@@ -56,6 +58,7 @@ __all__ = [
 __getattr__, __dir__ = lazy_exports(
     __name__,
     {
+        "ActionMap": "envs.action_map",
         "AutogradBarrier": "barriers.autograd_barrier",
         "BarrierExtractor": "barrier_ppo.extractor",
         "BarrierObservation": "envs.barrier_observation",

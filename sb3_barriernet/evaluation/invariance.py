@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import gymnasium as gym
 import numpy as np
@@ -15,6 +17,24 @@ from sb3_barriernet.projection.row_filter import RowFilter
 from sb3_barriernet.rows import BARRIER_KEY, check_spaces
 
 SHOWN_STEPS = 12
+
+
+class Moment(NamedTuple):
+    """One step of an attack."""
+
+    state: tuple[np.ndarray, ...]
+    """What the barrier's state reader gave before the step."""
+    nominal: np.ndarray
+    safe: np.ndarray
+    clearance: float
+    """After the step."""
+
+    def __str__(self) -> str:
+        state = " ".join(map(_short, self.state))
+        return (
+            f"  state {state}  nominal {_short(self.nominal)}  safe {_short(self.safe)}  "
+            f"clearance after {self.clearance:.6g}"
+        )
 
 
 @dataclass
@@ -30,8 +50,8 @@ class AttackRecord:
     corrected: int = 0
     """Steps at which a row changed the action. An attack that is never corrected has tested nothing."""
     worst_clearance: float = np.inf
-    worst_trajectory: list[tuple[str, np.ndarray, np.ndarray, float]] = field(default_factory=list)
-    """The last steps up to the worst moment: state before, nominal action, safe action, clearance after."""
+    worst_trajectory: list[Moment] = field(default_factory=list)
+    """The last steps up to the worst moment."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +80,7 @@ class InvarianceReport:
             for r in self.records
         ]
         lines.append(f"worst trajectory ({self.worst.attack}), its last {SHOWN_STEPS} steps:")
-        lines += [
-            f"  state {state}  nominal {_short(nominal)}  safe {_short(safe)}  clearance after {clearance:.6g}"
-            for state, nominal, safe, clearance in self.worst.worst_trajectory
-        ]
+        lines += map(str, self.worst.worst_trajectory)
         return "\n".join(lines)
 
 
@@ -129,42 +146,40 @@ def assert_invariant(
 
 def _run(attack: Attack, arena: Arena, steps: int, seed: int) -> AttackRecord:
     record = AttackRecord(attack.name)
-    episode: list[tuple[str, np.ndarray, np.ndarray, float]] = []
+    episode: deque[Moment] = deque(maxlen=SHOWN_STEPS)
     done = True
     while record.steps < steps:
         if done:
             arena.rows = arena.env.reset(seed=seed if record.steps == 0 else None)[0][BARRIER_KEY]
             attack.restart()
-            episode = []
-        state = _describe(arena.env)
+            episode.clear()
+        state = _copy_state(arena.env)
         nominal = attack(arena)
         projection = arena.project(nominal, arena.rows)
         safe = projection.action[0].numpy()
         observation, _, terminated, truncated, _ = arena.env.step(safe)
         arena.rows = observation[BARRIER_KEY]
         clearance = float(arena.clearance(arena.env.unwrapped))
-        episode.append((state, nominal, safe, clearance))
+        episode.append(Moment(state, nominal, safe, clearance))
         _count(record, int(projection.status[0]), clearance, episode)
         # Beyond a violation nothing is promised any more.
         done = terminated or truncated or clearance < 0.0
     return record
 
 
-def _count(
-    record: AttackRecord, status: int, clearance: float, episode: list[tuple[str, np.ndarray, np.ndarray, float]]
-) -> None:
+def _count(record: AttackRecord, status: int, clearance: float, episode: Iterable[Moment]) -> None:
     record.steps += 1
     record.violations += not clearance >= 0.0
     record.infeasible += status >= Status.INFEASIBLE
     record.corrected += status == Status.ACTIVE
     if clearance < record.worst_clearance:
         record.worst_clearance = clearance
-        record.worst_trajectory = episode[-SHOWN_STEPS:]
+        record.worst_trajectory = list(episode)
 
 
-def _describe(env: gym.Env) -> str:
+def _copy_state(env: gym.Env) -> tuple[np.ndarray, ...]:
     read = env.get_wrapper_attr("state")
-    return " ".join(_short(part) for part in read(env.unwrapped))
+    return tuple(np.array(part) for part in read(env.unwrapped))
 
 
 def _short(values: np.ndarray) -> str:

@@ -232,7 +232,7 @@ def test_the_certified_margin_of_a_curved_barrier_is_sound_and_not_wasteful():
     bounds = {q0: (-3.0, 3.0), q1: (-3.0, 3.0)}
     barrier = SymbolicBarrier(system, outside_disc((q0, q1), (0.0, 0.0), 1.0), [2.0, 4.0], bounds=bounds)
     rng = np.random.default_rng(0)
-    x = rng.uniform([-3, -3, -1, -1], [3, 3, 1, 1], size=(200_000, 4))
+    x = rng.uniform([-3, -3, -1, -1], [3, 3, 1, 1], size=(60_000, 4))
     x = x[(barrier.start_values(x) >= 0.0).all(axis=-1)]
     u = rng.choice([-1.0, 1.0], size=(len(x), 2))
     step = 1e-3
@@ -266,6 +266,22 @@ def test_the_robust_term_is_what_the_worst_disturbance_takes():
     corners = np.array([[a, b] for a in (-0.2, 0.2) for b in (-0.1, 0.1)])
     worst = (A[:, 0] @ corners.T).min(axis=-1)
     np.testing.assert_allclose(robust.rows(x)[:, 0, 2] - plain.rows(x)[:, 0, 2], worst, atol=1e-12)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_push_on_the_action_is_survived_between_samples_by_those_who_expect_it(known):
+    system = double_integrator(1, max_acceleration=3.0, max_speed=4.0)
+    q, _ = system.states
+    push = {system.actions[0]: 0.5} if known else {}
+    barrier = SymbolicBarrier(system, 1.0 - q, [1.0, 5.0], disturbance=push)
+    x, lowest = np.array([[-1.0, v] for v in np.linspace(0.0, 1.9, 20)]), np.inf
+    for _ in range(200):
+        A, c = split_rows(barrier.rows(x))
+        u = np.minimum(c / -A[..., 0], 3.0)
+        for part in np.linspace(0.1, 1.0, 10):
+            lowest = min(lowest, barrier.start_values(runge_kutta(system, x, u + 0.5, part * system.dt)).min())
+        x = runge_kutta(system, x, u + 0.5, system.dt)
+    assert (lowest >= -1e-9) == known
 
 
 def test_a_disturbance_that_comes_before_the_action_is_refused():

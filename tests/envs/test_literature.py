@@ -53,7 +53,7 @@ def test_environments_keep_the_interfaces(env_id):
 @pytest.mark.parametrize("env_id", TASKS)
 def test_no_attack_gets_through(env_id):
     env = TASKS[env_id](gym.make(env_id))
-    report = assert_invariant(env, CLEARANCES[env_id], steps=2500, attacks=[Uniform, BangBang, Ramming])
+    report = assert_invariant(env, CLEARANCES[env_id], steps=1200, attacks=[Uniform, BangBang, Ramming])
     assert report.worst.corrected > 50
 
 
@@ -97,10 +97,10 @@ def test_the_pendulum_moves_as_the_paper_says():
 def infeasible_rate(lead_time: float) -> float:
     """Share of the safe states of a grid in which no torque satisfies all rows."""
     env = ChengPendulumBarrier(ChengPendulumEnv(), lead_time=lead_time)
-    theta, omega = np.meshgrid(np.linspace(-1.0, 1.0, 101), np.linspace(-10.0, 10.0, 251))
+    theta, omega = np.meshgrid(np.linspace(-1.0, 1.0, 101), np.linspace(-10.0, 10.0, 121))
     states = np.stack([theta.ravel(), omega.ravel()], axis=-1)
     states = states[(env.barrier.start_values(states) >= 0.0).all(axis=-1)]
-    assert len(states) > 5000
+    assert len(states) > 2000
     return diagnose(env.barrier.rows(states), env.action_space).infeasible_rate
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sb3_barriernet.projection.backends.active_set import locate, run_forward
+from sb3_barriernet.projection.backends.active_set_forward import locate, run_forward
 from sb3_barriernet.projection.backends.threads import in_chunks
 from sb3_barriernet.projection.faces import act_on_faces
 from sb3_barriernet.projection.kernels.adjoint import pull_back
