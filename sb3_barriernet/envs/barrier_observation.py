@@ -91,7 +91,7 @@ def _refuse_action_wrappers(env: gym.Env) -> None:
         if isinstance(layer, gym.ActionWrapper):
             raise ConfigurationError(
                 f"Found the action wrapper {type(layer).__name__} below the barrier; it would change the safe action "
-                "on its way to the system. State the barrier in the wrapped actions with `ActionMap`, or leave the wrapper out."
+                "on its way to the system. Leave it out, or use `ActionMap` and state the barrier in its actions."
             )
         layer = layer.env
 
