@@ -49,7 +49,7 @@ def _band(
 
 def plot_trajectories(trajectories: Mapping[str, Trajectory], path: Path) -> None:
     """The same episode under every method: paths, obstacles, corrected and violating steps."""
-    with figure(len(trajectories), width=3.8, height=4.1) as (fig, axes):
+    with figure(len(trajectories), width=3.8, height=4.6) as (fig, axes):
         for ax, (method, trajectory) in zip(axes, trajectories.items(), strict=True):
             _draw_arena(ax, trajectory)
             _draw_paths(ax, trajectory, COLORS[method])

@@ -11,7 +11,9 @@ Run = dict[str, Any]
 
 
 def percent(value: float) -> str:
-    return f"{100.0 * value:.1f} %"
+    """With one decimal; with two where one would round up to a perfection that was not reached."""
+    text = f"{100.0 * value:.1f}"
+    return f"{100.0 * value:.2f} %" if text == "100.0" and value < 1.0 else f"{text} %"
 
 
 def count(value: float) -> str:
