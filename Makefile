@@ -13,6 +13,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 PYTEST_ARGS ?=
+# One process a core; tests of one file stay together, so that what a file sets up is set up once.
+PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
 
 ENV_ID := PursuitEvasion-v0
 DEMO := demo
@@ -34,10 +36,10 @@ $(DEMO_MODEL): | $(STAMP)
 	    --num-threads 1 --eval-freq -1 $(if $(STEPS),-n $(STEPS)) --log-folder $(DEMO)/runs/seed_0
 
 test: $(STAMP)
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(PYTEST) $(PYTEST_ARGS)
 
 test-slow: $(STAMP)
-	$(BIN)/python -m pytest -m slow --timeout 3600 $(PYTEST_ARGS)
+	$(PYTEST) -m slow --timeout 3600 $(PYTEST_ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -83,7 +83,8 @@ def test_training_continues_from_a_saved_agent(trained, wheel_environment) -> No
     assert "Loading pretrained agent" in succeeded(wheel_environment.run(*command, cwd=folder))
     continued = folder / "continued" / "barrierppo" / f"{ENV_ID}_1" / f"{ENV_ID}.zip"
     before, after = (json.loads(zipfile.ZipFile(file).read("data")) for file in (saved, continued))
-    assert after["num_timesteps"] == 2 * before["num_timesteps"]
+    # The Zoo counts the steps of the new run; the record counts those of the agent.
+    assert after["num_timesteps"] == before["num_timesteps"]
     assert after["training_record"]["steps"] == 2 * before["training_record"]["steps"] > 0
 
 
