@@ -149,7 +149,7 @@ def _check_look_ahead(unicycle: Unicycle) -> None:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _write_rows(poses, discs, wall_limit, disc_inflation, look_ahead, curvature, alpha, rows):  # pragma: no cover
+def _write_rows(poses, discs, wall_limit, disc_inflation, look_ahead, curvature, alpha, rows):
     for b in range(poses.shape[0]):
         cos, sin = np.cos(poses[b, 2]), np.sin(poses[b, 2])
         x = poses[b, 0] + look_ahead * cos
@@ -172,7 +172,7 @@ def _write_rows(poses, discs, wall_limit, disc_inflation, look_ahead, curvature,
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _write_pair(rows, k, nx, ny, h, heading):  # pragma: no cover
+def _write_pair(rows, k, nx, ny, h, heading):
     """The two rows ``n . G u -+ c omega + alpha max(h, 0) >= 0``."""
     cos, sin, look_ahead, curvature, alpha = heading
     along = nx * cos + ny * sin
@@ -186,7 +186,7 @@ def _write_pair(rows, k, nx, ny, h, heading):  # pragma: no cover
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _write_padding(rows, k):  # pragma: no cover
+def _write_padding(rows, k):
     for side in range(2):
         rows[k + side, 0] = 0.0
         rows[k + side, 1] = 0.0
