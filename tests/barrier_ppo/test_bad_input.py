@@ -1,0 +1,107 @@
+"""What BarrierPPO does with broken inputs: refuse, flag, never act unfiltered."""
+
+import warnings
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium import spaces
+
+from sb3_barriernet import BarrierPPO, Status
+from sb3_barriernet.errors import (
+    ActionSpaceError,
+    ConfigurationError,
+    InvalidRowsError,
+    MissingRowsError,
+    RowShapeError,
+    UnsafeActionWarning,
+)
+from tests.barrier_ppo.models import SETTINGS, make_model
+from tests.toys import DriftingPoint, limited_point
+
+
+def poisoned(observation: dict[str, np.ndarray], key: str, index: int) -> dict[str, np.ndarray]:
+    copy = {k: v.copy() for k, v in observation.items()}
+    copy[key][index] = np.nan
+    return copy
+
+
+@pytest.mark.parametrize("key", ["barrier", "observation"])
+def test_predict_serves_the_neighbours_of_a_bad_sample_and_flags_it(key):
+    model = make_model(n_envs=3, backup_action=[-0.5, 0.25])
+    observation = model.env.reset()
+    expected, _ = model.predict(observation, deterministic=True)
+    with pytest.warns(UnsafeActionWarning, match="1 hold NaN or infinity"):
+        found, _ = model.predict(poisoned(observation, key, 1), deterministic=True)
+    np.testing.assert_array_equal(found[[0, 2]], expected[[0, 2]])
+    np.testing.assert_allclose(found[1], [-0.5, 0.25])
+    assert model.policy.projection.status.tolist()[1] == Status.INVALID
+
+
+def test_infeasible_rows_are_flagged_and_never_answered_by_the_nominal_action():
+    model = make_model(limit=-2.0)
+    observation = model.env.reset()
+    with pytest.warns(UnsafeActionWarning, match="2 of 2 row sets are infeasible"):
+        action, _ = model.predict(observation, deterministic=True)
+    np.testing.assert_allclose(action[:, 0], -1.0)
+    np.testing.assert_allclose(model.policy.projection.slack.numpy(), 1.0, rtol=1e-6)
+
+
+def test_safe_actions_raise_no_warning():
+    model = make_model()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UnsafeActionWarning)
+        model.predict(model.env.reset())
+
+
+class NaNAfterFive(DriftingPoint):
+    def _observation(self):
+        return np.full(2, np.nan if self.steps > 5 else 0.0, dtype=np.float32)
+
+
+def test_training_on_nan_stops_with_the_environment_and_the_key():
+    env = limited_point()
+    env.env = NaNAfterFive()
+    model = BarrierPPO("MlpPolicy", env, **SETTINGS)
+    with pytest.raises(InvalidRowsError, match=r"environment 0: .* under \['observation'\]"):
+        model.learn(32)
+
+
+class DiscretePoint(DriftingPoint):
+    def __init__(self):
+        super().__init__()
+        self.action_space = spaces.Discrete(3)
+
+
+def test_environments_that_cannot_work_are_refused_with_advice():
+    with pytest.raises(MissingRowsError, match="BarrierObservation"):
+        BarrierPPO("MlpPolicy", DriftingPoint())
+    with pytest.raises(ActionSpaceError, match="bounded"):
+        BarrierPPO("MlpPolicy", DiscretePoint())
+    with pytest.raises(MissingRowsError):
+        BarrierPPO("MlpPolicy", "Pendulum-v1")
+    with pytest.raises(RowShapeError, match="Wrap the barrier last"):
+        BarrierPPO("MlpPolicy", gym.wrappers.RescaleAction(limited_point(), np.float32(-2.0), np.float32(2.0)))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (dict(action_std=[0.1, 0.2, 0.3]), r"shape \(3,\); expected a number or 2 numbers"),
+        (dict(action_std=0.0), "expected positive finite numbers"),
+        (dict(action_std=[0.5, float("nan")]), "expected positive finite numbers"),
+        (dict(use_sde=True), "gSDE"),
+        (dict(backup_action=[2.0, 0.0]), "inside the action box"),
+        (dict(backup_action=[0.0]), "expected 2 numbers"),
+        (dict(correction_coef=-1.0), "expected a number >= 0"),
+        (dict(correction_coef="steep_1.0"), "ramp_<number>"),
+        (dict(correction_coef="ramp_much"), "ramp_<number>"),
+        (dict(projection_weight=[1.0, 1.0, 1.0]), r"expected \(2,\), a positive diagonal"),
+        (dict(projection_weight=[1.0, 0.0]), "expected positive weights"),
+        (dict(projection_weight=[[1.0, 2.0], [2.0, 1.0]]), "positive definite"),
+        (dict(projection_backend="no_such_backend"), "no_such_backend"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused_when_the_model_is_made(settings, message):
+    with pytest.raises(ConfigurationError, match=message):
+        make_model(**settings)
