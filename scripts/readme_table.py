@@ -51,7 +51,8 @@ def _caption() -> str:
     steps = " and ".join(f"{run['runs'][0]['timesteps'] / 1000:.0f}k" for run in totals)
     return (
         f"Means over {seeds} seeds, {totals[0]['eval_episodes']:,} episodes each, after {steps} training steps; same "
-        "network, inputs and noise for all. Reports with curves, ranges and commands: "
+        "network, inputs and noise for all, and BarrierPPO pays for its corrections. "
+        "Reports with curves, ranges and commands: "
         "[open](docs/results/pursuit/report.md), [clutter](docs/results/clutter/report.md)."
     )
 

@@ -52,12 +52,6 @@ class Unicycle:
         heading = np.stack([np.cos(pose[..., 2]), np.sin(pose[..., 2])], axis=-1)
         return pose[..., :2] + self.look_ahead * heading
 
-    def virtual_point_rate(self, pose: np.ndarray) -> np.ndarray:
-        """Matrix ``G (..., 2, 2)`` with ``q' = G [v, omega]``."""
-        cos, sin = np.cos(pose[..., 2]), np.sin(pose[..., 2])
-        columns = [np.stack([cos, sin], axis=-1), self.look_ahead * np.stack([-sin, cos], axis=-1)]
-        return np.stack(columns, axis=-1)
-
     @property
     def turn_curvature(self) -> float:
         """``c`` with ``|q(t + dt) - q(t) - dt G u| <= dt * c * |omega|`` for one Euler step, m/rad.

@@ -19,7 +19,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 
 from sb3_barriernet.errors import ConfigurationError
 from sb3_barriernet.evaluation import WithoutFilter, evaluate
-from sb3_barriernet.evaluation.agents import Predictor
+from sb3_barriernet.evaluation.agents import Predictor, last_projection
 from sb3_barriernet.evaluation.training_record import training_record
 from sb3_barriernet.safety_filter import SafetyFilter
 from sb3_barriernet.zoo.runs import ZooRun
@@ -146,7 +146,9 @@ class Comparison:
         agent = METHODS[method].act(model)
         num_envs = min(EVALUATION_ENVS, self.eval_episodes)
         metrics = evaluate(agent, run.make_env(num_envs, EVALUATION_SEED), self.eval_episodes, on_episode=on_episode)
-        unfiltered = evaluate(WithoutFilter(model), run.make_env(num_envs, EVALUATION_SEED), self.eval_episodes)
+        unfiltered = metrics
+        if last_projection(agent) is not None:
+            unfiltered = evaluate(WithoutFilter(model), run.make_env(num_envs, EVALUATION_SEED), self.eval_episodes)
         return {
             "method": method,
             "seed": seed,
