@@ -58,6 +58,23 @@ def test_the_gradient_reaches_every_actor_parameter_with_stored_actions_only():
     assert all((gradient != 0).any() for gradient in gradients)
 
 
+def test_the_gradient_of_the_ppo_loss_reaches_every_actor_parameter():
+    model = make_model(n_epochs=1, batch_size=64, normalize_advantage=True)
+    rollout(model)  # one minibatch; its gradients are still there
+    for name, parameter in model.policy.named_parameters():
+        if "policy_net" in name or "action_net" in name:
+            assert parameter.grad.abs().max() > 0.0, name
+
+
+def test_evaluate_policy_executes_what_predict_returns():
+    model = make_model()
+    env = make_vec_env(_tight_point, 1, seed=4)
+    expected, _ = model.predict(env.reset(), deterministic=True)
+    env.seed(4)
+    evaluate_policy(model, env, n_eval_episodes=1, deterministic=True)
+    np.testing.assert_array_equal(env.envs[0].unwrapped.received[0], expected[0])
+
+
 def test_the_gradient_vanishes_when_the_action_is_resampled():
     """The old bug: with ``u = mu + sigma eps`` made anew from the current mean the likelihood no longer holds mu."""
     model = make_model()
