@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import enum
-from typing import NamedTuple
 
 import torch
+import torch.utils._pytree as pytree
 from torch import Tensor
+
+from sb3_barriernet.projection.details import Details
 
 
 class Status(enum.IntEnum):
@@ -22,22 +24,57 @@ class Status(enum.IntEnum):
     """NaN or infinity in this sample, or an empty box. The action is the backup action."""
 
 
-class Projection(NamedTuple):
-    """Actions and what was done to them, one entry a sample."""
+class Projection:
+    """Actions and what was done to them, one entry a sample.
 
-    action: Tensor
-    """``(B, M)``, dtype of ``u_nom``: the safe action, inside the box to the last bit."""
-    slack: Tensor
-    """``(B,)`` float64: ``max(0, max_k -(A_k u + c_k))``, the worst remaining violation in the row's own
-    units. Exactly 0 unless the status is ``INFEASIBLE``; infinite where it is ``INVALID``."""
-    status: Tensor
-    """``(B,)`` int8: a :class:`Status`."""
-    faces: Tensor
-    """``(B, M + 2)`` int16: the active set in short form. Column 0 counts the faces that fix the least
-    possible violation (0 unless infeasible, -1 if invalid); they come first in columns 1 and on. Indices
-    ``k < K`` are rows, ``K + j`` the lower and ``K + M + j`` the upper bound of action ``j``; -1 fills up."""
-    num_rows: int
-    """``K``."""
+    * ``action (B, M)``, dtype of ``u_nom``: the safe action, inside the box to the last bit.
+    * ``slack (B,)`` float64: ``max(0, max_k -(A_k u + c_k))``, the worst remaining violation in the row's own
+      units. Exactly 0 unless the status is ``INFEASIBLE``; infinite where it is ``INVALID``.
+    * ``status (B,)`` int8: a :class:`Status`.
+    * ``faces (B, M + 2)`` int16: the active set in short form. Column 0 counts the faces that fix the least
+      possible violation (0 unless infeasible, -1 if invalid); they come first in columns 1 and on. Indices
+      ``k < K`` are rows, ``K + j`` the lower and ``K + M + j`` the upper bound of action ``j``; -1 fills up.
+    * ``num_rows``: ``K``.
+
+    A compiled backend leaves the last three in its own memory until somebody asks for them.
+    """
+
+    __slots__ = ("_details", "_faces", "_slack", "_status", "action", "num_rows")
+
+    def __init__(
+        self,
+        action: Tensor,
+        slack: Tensor | None,
+        status: Tensor | None,
+        faces: Tensor | None,
+        num_rows: int,
+        details: Details | None = None,
+    ):
+        self.action = action
+        self.num_rows = num_rows
+        self._slack, self._status, self._faces = slack, status, faces
+        self._details = details
+
+    @property
+    def slack(self) -> Tensor:
+        if self._slack is None:
+            assert self._details is not None
+            self._slack = self._details.slack()
+        return self._slack
+
+    @property
+    def status(self) -> Tensor:
+        if self._status is None:
+            assert self._details is not None
+            self._status = self._details.status()
+        return self._status
+
+    @property
+    def faces(self) -> Tensor:
+        if self._faces is None:
+            assert self._details is not None
+            self._faces = self._details.faces()
+        return self._faces
 
     @property
     def active(self) -> Tensor:
@@ -47,3 +84,16 @@ class Projection(NamedTuple):
         width = self.num_rows + 2 * dim
         mask = torch.zeros((batch, width + 1), dtype=torch.bool, device=self.faces.device)
         return mask.scatter(1, torch.where(indices < 0, width, indices), True)[:, :width]
+
+    def __repr__(self) -> str:
+        names = ("action", "slack", "status", "faces", "num_rows")
+        return f"Projection({', '.join(f'{name}={getattr(self, name)}' for name in names)})"
+
+
+# `torch.func`, `torch.compile` and `torch.export` take results apart and put them together again.
+pytree.register_pytree_node(
+    Projection,
+    lambda result: ([result.action, result.slack, result.status, result.faces], result.num_rows),
+    lambda tensors, num_rows: Projection(*tensors, num_rows),
+    serialized_type_name="sb3_barriernet.Projection",
+)

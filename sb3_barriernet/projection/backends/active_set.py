@@ -6,6 +6,7 @@ import torch
 
 from sb3_barriernet.errors import BackendError
 from sb3_barriernet.projection.backends.active_set_forward import run_forward
+from sb3_barriernet.projection.details import Details
 from sb3_barriernet.projection.problem import Problem
 from sb3_barriernet.projection.result import Projection
 
@@ -20,14 +21,15 @@ def solve(problem: Problem) -> Projection:
             f"Found tensors on {problem.u.device}, or a `torch.func` transform; the backend 'active_set' reads the "
             "memory of CPU tensors. Use `backend='torch'`, or leave `backend` out to have it chosen."
         )
+    rows = problem.A.shape[1]
     if torch.is_grad_enabled() and _any_requires_grad(problem):
         from sb3_barriernet.projection.backends.active_set_gradient import ActiveSetProjection
 
-        action, slack, status, faces = ActiveSetProjection.apply(*problem)
-        return Projection(action, slack, status, faces, problem.A.shape[1])
-    results = run_forward(problem)
-    action, slack, status, faces = map(torch.from_numpy, results)
-    return Projection(action, slack, status, faces, problem.A.shape[1])
+        found: list[Details] = []
+        action = ActiveSetProjection.apply(found, *problem)
+        return Projection(action, None, None, None, rows, found[0])
+    action, details = run_forward(problem)
+    return Projection(action, None, None, None, rows, details)
 
 
 def _any_requires_grad(problem: Problem) -> bool:

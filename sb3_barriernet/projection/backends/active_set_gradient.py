@@ -9,8 +9,10 @@ from torch import Tensor
 
 from sb3_barriernet.projection.backends.active_set_forward import locate, run_forward
 from sb3_barriernet.projection.backends.threads import in_chunks
+from sb3_barriernet.projection.details import Details
 from sb3_barriernet.projection.faces import act_on_faces
-from sb3_barriernet.projection.kernels.adjoint import pull_back
+from sb3_barriernet.projection.kernels.layout import pack_backward
+from sb3_barriernet.projection.kernels.native import load_kernel
 from sb3_barriernet.projection.problem import Problem
 
 
@@ -18,28 +20,26 @@ class ActiveSetProjection(torch.autograd.Function):
     """Solves with the compiled kernels; differentiates the optimality conditions of the active set."""
 
     @staticmethod
-    def forward(ctx: Any, *parts: Tensor | None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def forward(ctx: Any, found: list[Details], *parts: Tensor | None) -> Tensor:
+        """Solve, and append what is known beside the action to ``found``."""
         problem = Problem(*parts)  # type: ignore[arg-type]
-        action, slack, status, faces = (torch.from_numpy(result) for result in run_forward(problem))
-        ctx.save_for_backward(*problem[:6], faces)
-        ctx.mark_non_differentiable(slack, status, faces)
-        ctx.set_materialize_grads(False)
-        return action, slack, status, faces
+        action, ctx.details = run_forward(problem)
+        found.append(ctx.details)
+        ctx.save_for_backward(*problem[:6])
+        return action
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor | None, *_: Any) -> tuple[Tensor | None, ...]:
-        if gradient is None:
-            return (None,) * 7
-        *parts, faces = ctx.saved_tensors
-        u, A, c, low, high, weight = parts
-        problem = Problem(u, A, c, low, high, weight, None)
-        wanted = ctx.needs_input_grad[:6]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        problem = Problem(*ctx.saved_tensors, None)
+        wanted = ctx.needs_input_grad[1:7]
         if torch.is_grad_enabled():  # create_graph=True: the gradient itself has to be differentiable.
-            return (*_differentiable_gradients(problem, faces, gradient, wanted), None)
-        return (*_pull_back(problem, faces, gradient, wanted), None)
+            return (None, *_differentiable_gradients(problem, ctx.details.faces(), gradient, wanted), None)
+        return (None, *_pull_back(problem, ctx.details, gradient, wanted), None)
 
 
-def _pull_back(problem: Problem, faces: Tensor, gradient: Tensor, wanted: tuple[bool, ...]) -> list[Tensor | None]:
+def _pull_back(
+    problem: Problem, details: Details, gradient: Tensor, wanted: tuple[bool, ...]
+) -> list[Tensor | None]:
     u, A, c, low, high, weight, _ = problem
     batch, _, dim = A.shape
     tensors, where = locate(problem)
@@ -50,17 +50,14 @@ def _pull_back(problem: Problem, faces: Tensor, gradient: Tensor, wanted: tuple[
         for i, shape in enumerate(shapes)
     ]
     addresses = [0 if result is None else result.data_ptr() for result in results]
-    in_chunks(pull_back, where, batch, (faces.numpy(), gradient.data_ptr(), *addresses))
+    _, faces, _ = details.addresses()
+    arguments = (*where, faces, gradient.data_ptr(), *addresses)
+    in_chunks(load_kernel("adjoint", "pull_back"), pack_backward, arguments, batch)
     del tensors
-    results[3] = _sum_shared(results[3], low)
-    results[4] = _sum_shared(results[4], high)
+    if low.dim() == 1:  # What the batch shares collects the gradients of all samples.
+        results[3:5] = [None if result is None else result.sum(0) for result in results[3:5]]
     results[5] = _weight_gradient(results[5], weight)
     return results
-
-
-def _sum_shared(gradient: Tensor | None, like: Tensor) -> Tensor | None:
-    """What the batch shares collects the gradients of all samples."""
-    return gradient.sum(0) if gradient is not None and like.ndim == 1 else gradient
 
 
 def _weight_gradient(gradient: Tensor | None, weight: Tensor | None) -> Tensor | None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import numpy as np
 import torch
+
+from sb3_barriernet.projection.kernels.native import Kernel
 
 CHUNK = 16384
 """Samples a thread must have to be worth waking up: about a millisecond of screening."""
@@ -20,19 +22,27 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_pools.clear)
 
 
-def in_chunks(kernel: Callable[..., int], before: tuple[Any, ...], batch: int, after: tuple[Any, ...]) -> int:
-    """``kernel(*before, start, stop, *after)`` over the batch, in up to ``torch.get_num_threads()`` threads.
+def in_chunks(
+    kernel: Kernel, pack: Callable[..., bytes], arguments: tuple[Any, ...], batch: int, scratch: int = 0
+) -> int:
+    """Run the kernel over the batch, in up to ``torch.get_num_threads()`` threads.
 
+    :param arguments: all that the kernel is told but the range of samples and its scratch memory
+    :param scratch: how many numbers of it each thread gets
     :return: sum of what the kernel returns, or the first negative of them
     """
+
+    def run(start: int, stop: int) -> int:
+        memory = np.empty(scratch)
+        return kernel(pack(start, stop, memory.ctypes.data, *arguments))
+
     if batch < 2 * CHUNK:
-        return kernel(*before, 0, batch, *after)
+        return run(0, batch) if scratch else kernel(pack(0, batch, 0, *arguments))
     threads = min(torch.get_num_threads(), batch // CHUNK)
     if threads == 1:
-        return kernel(*before, 0, batch, *after)
+        return run(0, batch)
     if threads not in _pools:
         _pools[threads] = ThreadPoolExecutor(threads, thread_name_prefix="projection")
     edges = [batch * i // threads for i in range(threads + 1)]
-    jobs = [_pools[threads].submit(kernel, *before, start, stop, *after) for start, stop in itertools.pairwise(edges)]
-    codes = [job.result() for job in jobs]
+    codes = list(_pools[threads].map(run, edges[:-1], edges[1:]))
     return min(codes) if min(codes) < 0 else sum(codes)

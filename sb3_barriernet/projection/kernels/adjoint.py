@@ -12,23 +12,21 @@ slack first, which is why turning them counts only where it moves the solution, 
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-
-from sb3_barriernet.projection.kernels.compiling import entry, kernel, source_stamp
+from sb3_barriernet.projection.kernels import layout
+from sb3_barriernet.projection.kernels.compiling import entry, kernel
 from sb3_barriernet.projection.kernels.dual import append
 from sb3_barriernet.projection.kernels.general import fill_constraint, fill_factors
-from sb3_barriernet.projection.kernels.memory import load32, load64, store32, store64
 from sb3_barriernet.projection.kernels.planar_adjoint import pull_back_planar
+from sb3_barriernet.projection.kernels.sample import read, write
+from sb3_barriernet.projection.kernels.views import integers, reals, shorts, stack
 
 
 @kernel
-def load_faces(local, factors, table, normals, solution, basis, chosen, A, A_row, c, rows, relaxed):
+def load_faces(local, root, unroot, table, normals, solution, basis, corner, chosen, A, A_row, c, rows, relaxed):
     """Orthonormalise the active normals in ``chosen``; how many are independent (the others are dropped)."""
-    dim = local.shape[1]
+    dim = local.width
     count = 0
-    for i in range(chosen.shape[0]):
+    for i in range(dim + 1):
         face = chosen[i]
         if face < 0:
             break
@@ -36,12 +34,13 @@ def load_faces(local, factors, table, normals, solution, basis, chosen, A, A_row
         shift = 0.0
         largest = 0.0 if face < rows else 1.0
         if face < rows:
+            row = reals(A + 8 * face * A_row, 1)
             lift = 1.0
-            shift = load64(c, face)
+            shift = reals(c, 1)[face]
             for j in range(dim):
-                largest = max(largest, abs(load64(A, face * A_row + j)))
+                largest = max(largest, abs(row[j]))
             for j in range(dim):
-                table[count, j] = load64(A, face * A_row + j) / largest
+                table[count, j] = row[j] / largest
         else:
             side = (face - rows) // dim
             axis = face - rows - side * dim
@@ -49,63 +48,63 @@ def load_faces(local, factors, table, normals, solution, basis, chosen, A, A_row
             shift = -sign * local[1 + side, axis]
             for j in range(dim):
                 table[count, j] = sign if j == axis else 0.0
-        fill_constraint(table, factors, count, shift, 0.0, lift, largest, True)
+        fill_constraint(table, unroot, count, shift, 0.0, lift, largest, True)
         for j in range(dim):
             normals[count, j] = table[count, j]
         normals[count, dim] = lift if relaxed else 0.0
-        if append(normals, solution, basis, count, count) > 0.0:
+        if append(normals, solution, basis, corner, count, count) > 0.0:
             chosen[count] = face
             count += 1
     return count
 
 
 @kernel
-def solve_faces(table, solution, basis, count, weights):
+def solve_faces(table, solution, basis, corner, count, weights):
     """Move ``solution[0]`` onto the active faces, project ``solution[1]`` onto their directions.
 
     Writes to ``weights (2, M + 1)`` the multipliers and the sensitivities to the offsets.
     """
-    wide = basis.shape[1]
+    wide = basis.width
     for i in range(count):
         r = table[i, wide - 1]
         dot = 0.0
         for j in range(wide):
-            dot += basis[0, i, j] * solution[1, j]
+            dot += basis[i, j] * solution[1, j]
         for j in range(i):
-            r -= basis[1, j, i] * weights[0, j]
-        weights[0, i] = r / basis[1, i, i]
+            r -= corner[j, i] * weights[0, j]
+        weights[0, i] = r / corner[i, i]
         weights[1, i] = -dot
     for i in range(count):
         dot = 0.0
         for j in range(wide):
-            dot += basis[0, i, j] * solution[0, j]
+            dot += basis[i, j] * solution[0, j]
         weights[0, i] -= dot
     for i in range(count):
         for j in range(wide):
-            solution[0, j] += weights[0, i] * basis[0, i, j]
-            solution[1, j] += weights[1, i] * basis[0, i, j]
+            solution[0, j] += weights[0, i] * basis[i, j]
+            solution[1, j] += weights[1, i] * basis[i, j]
     for side in range(2):
         for i in range(count - 1, -1, -1):
             value = weights[side, i]
             for j in range(i + 1, count):
-                value -= basis[1, i, j] * weights[side, j]
-            weights[side, i] = value / basis[1, i, i]
+                value -= corner[i, j] * weights[side, j]
+            weights[side, i] = value / corner[i, i]
 
 
 @kernel
-def apply_transposed(factors, which, solution, source, target):
-    """``solution[target] = factors[which]' solution[source]``. Views of rows would count references, slowly."""
-    dim = factors.shape[1]
+def apply_transposed(factor, solution, source, target):
+    """``solution[target] = factor' solution[source]``."""
+    dim = factor.width
     for i in range(dim):
         value = 0.0
         for j in range(i, dim):
-            value += factors[which, j, i] * solution[source, j]
+            value += factor[j, i] * solution[source, j]
         solution[target, i] = value
 
 
 @kernel
 def pull_back_general(
-    local, factors, table, normals, solution, basis, weights, chosen, A, A_row, c, rows, culprits, result
+    local, root, unroot, table, normals, solution, basis, corner, weights, chosen, A, A_row, c, rows, culprits, result
 ):
     """Solve for the gradient of one sample; the number of faces. Faces in ``chosen`` that add nothing are dropped.
 
@@ -114,27 +113,27 @@ def pull_back_general(
         face its multiplier and its sensitivity, in the units of the row; the gradient with respect to the nominal
         action; and the slack, in the last column of row 0
     """
-    dim = local.shape[1]
-    count = load_faces(local, factors, table, normals, solution, basis, chosen, A, A_row, c, rows, culprits > 0)
+    dim = local.width
+    count = load_faces(local, root, unroot, table, normals, solution, basis, corner, chosen, A, A_row, c, rows, culprits > 0)
     for i in range(dim):
         solution[4, i] = local[0, i]
-    apply_transposed(factors, 0, solution, 4, 0)
+    apply_transposed(root, solution, 4, 0)
     for i in range(dim):
         value = 0.0
         for j in range(i + 1):
-            value += factors[1, i, j] * local[3, j]
+            value += unroot[i, j] * local[3, j]
         solution[1, i] = value
     solution[0, dim] = 0.0
     solution[1, dim] = 0.0
-    solve_faces(table, solution, basis, count, weights)
-    apply_transposed(factors, 1, solution, 0, 2)
-    apply_transposed(factors, 1, solution, 1, 3)
+    solve_faces(table, solution, basis, corner, count, weights)
+    apply_transposed(unroot, solution, 0, 2)
+    apply_transposed(unroot, solution, 1, 3)
     for i in range(dim):
         result[0, i] = solution[2, i]
         result[1, i] = solution[3, i]
         value = 0.0
         for j in range(i + 1):
-            value += factors[0, i, j] * solution[1, j]
+            value += root[i, j] * solution[1, j]
         result[4, i] = value
     result[0, dim] = solution[0, dim]
     for i in range(count):
@@ -145,119 +144,136 @@ def pull_back_general(
 
 
 @kernel
-def turn_of_norm(table, factors, solution, face, result):
+def turn_of_norm(table, unroot, solution, face, result):
     """Write to ``result[5]`` how the norm of an active row changes with its coefficients; return the norm.
 
     A relaxed row gives way by the slack times its norm.
     """
-    dim = factors.shape[1]
+    dim = unroot.width
     for j in range(dim):
         solution[4, j] = table[face, j]
-    apply_transposed(factors, 1, solution, 4, 5)
+    apply_transposed(unroot, solution, 4, 5)
     for j in range(dim):
         result[5, j] = solution[5, j]
     return table[face, dim + 3]
 
 
 @kernel
-def add_outer(matrix, sample, first, second, result, factor):
-    """Add ``factor`` times the symmetric part of ``first second'``, rows of ``result``, to a matrix of a batch."""
-    dim = result.shape[1] - 1
-    for j in range(dim):
-        for k in range(dim):
-            place = (sample * dim + j) * dim + k
+def add_outer(matrix, first, second, result, factor):
+    """Add ``factor`` times the symmetric part of ``first second'``, rows of ``result``, to a matrix."""
+    for j in range(matrix.width):
+        for k in range(matrix.width):
             value = result[first, j] * result[second, k] + result[first, k] * result[second, j]
-            store64(matrix, place, load64(matrix, place) + 0.5 * factor * value)
+            matrix[j, k] += 0.5 * factor * value
 
 
-def _make_pull_back(stamp: str) -> Any:
-    @entry
-    def pull_back(
-        rows, dim, u, single, A, A_batch, A_row, c, low, high, box_batch, weight, weight_kind,
-        start, stop, faces, gradient, grad_u, grad_A, grad_c, grad_low, grad_high, grad_weight,
-    ):  # fmt: skip
-        """Gradients of samples ``start`` to ``stop``; addresses as in ``screen``.
+@kernel
+def load_backward(local, u, gradient, low, high, single):
+    """Nominal action, bounds, and in row 3 the incoming gradient."""
+    for j in range(local.width):
+        local[0, j] = read(u, j, single)
+        local[1, j] = reals(low, 1)[j]
+        local[2, j] = reals(high, 1)[j]
+        local[3, j] = read(gradient, j, single)
 
-        :param faces: as written by the forward kernels; column 0 is -1 where a sample has no gradient
-        :param gradient: address of the incoming gradient, contiguous, dtype of ``u``
-        :param grad_u: address to write ``(B, M)`` to, dtype of ``u``, 0 if not wanted. Likewise the others:
-        :param grad_A: ``(B, K, M)``, zeros before the call; like ``grad_c (B, K)``
-        :param grad_low: ``(B, M)``, zeros before the call; like ``grad_high``
-        :param grad_weight: ``(B, M, M)``, zeros before the call, symmetric after it
-        :return: 0
-        """
-        _ = stamp
-        wide = dim + 1
-        local = np.empty((4, dim))
-        factors = np.empty((2, dim, dim))
-        table = np.empty((wide, dim + 5))
-        normals = np.empty((wide, wide))
-        solution = np.empty((6, wide + 1))
-        basis = np.empty((2, wide, wide))
-        weights = np.empty((2, wide))
-        chosen = np.empty(wide, np.int64)
-        result = np.empty((6, wide))
-        lines = np.empty((4, 3))
-        if weight_kind < 3:
-            fill_factors(factors, weight, weight_kind, start)
-        for sample in range(start, stop):
-            culprits = faces[sample, 0]
-            row = A + 8 * sample * A_batch
-            shift = c + 8 * sample * rows
-            here = sample * dim
-            count = -1
-            result[0, dim] = 0.0
-            if weight_kind == 3:
-                fill_factors(factors, weight, weight_kind, sample)
+
+@kernel
+def store_row(A_gradient, c_gradient, i, face, result):
+    """Gradients with respect to the row of active face ``i``."""
+    move = result[3, i]
+    if c_gradient != 0:
+        reals(c_gradient, 1)[face] = move
+    if A_gradient != 0:
+        row = reals(A_gradient, result.width - 1)
+        for j in range(row.width):
+            row[face, j] = result[2, i] * result[1, j] + move * result[0, j]
+
+
+@kernel
+def store_stretch(A_gradient, weight_gradient, table, unroot, solution, i, face, result):
+    """What the norm of a relaxed row adds: it scales the violation that the row has to grant."""
+    dim = unroot.width
+    stretch = result[3, i] * result[0, dim]
+    norm = turn_of_norm(table, unroot, solution, i, result)
+    if A_gradient != 0:
+        row = reals(A_gradient, dim)
+        for j in range(dim):
+            row[face, j] += stretch * result[5, j]
+    if weight_gradient != 0:
+        add_outer(reals(weight_gradient, dim), 5, 5, result, -0.5 * stretch * norm)
+
+
+@kernel
+def offset(address, step):
+    """An address moved by a step, unless it is 0: not wanted."""
+    return address + step if address != 0 else 0
+
+
+@entry
+def pull_back(arguments):
+    """Gradients of the samples; the incoming gradient and that for ``u`` have the dtype of ``u``.
+
+    Gradients are wanted where they have an address. Apart from that for ``u`` they are zeros before the call:
+    ``(B, K, M)`` for ``A``, ``(B, K)`` for ``c``, ``(B, M)`` for the bounds and ``(B, M, M)``, symmetric, for the
+    weight. A sample whose first face is -1 has no gradient.
+
+    :param arguments: address of what :mod:`~sb3_barriernet.projection.kernels.layout` lists
+    :return: 0, or ``BAD_WEIGHT``
+    """
+    given = integers(arguments, 1)
+    rows, dim, A_row, single = given[layout.ROWS], given[layout.DIM], given[layout.A_ROW], given[layout.SINGLE] == 1
+    weight, weight_kind = given[layout.WEIGHT], given[layout.WEIGHT_KIND]
+    u_step, box_step = (4 if single else 8) * dim, 8 * given[layout.BOX_BATCH]
+    faces = shorts(given[layout.FACES], dim + 2)
+
+    wide = dim + 1
+    local, result = reals(stack(4 * dim), dim), reals(stack(6 * wide), wide)
+    root, unroot = reals(stack(dim * dim), dim), reals(stack(dim * dim), dim)
+    table, normals = reals(stack(wide * (dim + 4)), dim + 4), reals(stack(wide * wide), wide)
+    solution, weights = reals(stack(6 * (wide + 1)), wide + 1), reals(stack(2 * wide), wide)
+    basis, corner = reals(stack(wide * wide), wide), reals(stack(wide * wide), wide)
+    chosen, lines = integers(stack(wide), 1), reals(stack(12), 3)
+    if weight_kind < 3:
+        fill_factors(root, unroot, weight, weight_kind, 0)
+    for sample in range(given[layout.START], given[layout.STOP]):
+        A, c = given[layout.A] + 8 * sample * given[layout.A_BATCH], given[layout.C] + 8 * sample * rows
+        low, high = given[layout.LOW] + sample * box_step, given[layout.HIGH] + sample * box_step
+        u, gradient = given[layout.U] + sample * u_step, given[layout.GRADIENT] + sample * u_step
+        grad_A, grad_c = offset(given[layout.GRAD_A], 8 * sample * rows * dim), offset(given[layout.GRAD_C], 8 * sample * rows)
+        grad_weight = offset(given[layout.GRAD_WEIGHT], 8 * sample * dim * dim)
+        load_backward(local, u, gradient, low, high, single)
+        culprits = faces[sample, 0]
+        result[0, dim] = 0.0
+        for j in range(dim):
+            result[4, j] = 0.0
+            chosen[j] = faces[sample, j + 1]
+        chosen[dim] = faces[sample, wide]
+        if weight_kind == 3:
+            fill_factors(root, unroot, weight, weight_kind, sample)
+        count = -1
+        if dim == 2 and culprits == 0 and weight_kind < 2:
+            count = pull_back_planar(local, root, chosen, A, A_row, c, rows, lines, result)
+        if culprits >= 0 and count < 0:
+            count = pull_back_general(
+                local, root, unroot, table, normals, solution, basis, corner, weights, chosen,
+                A, A_row, c, rows, culprits, result,
+            )  # fmt: skip
+        if given[layout.GRAD_U] != 0:
             for j in range(dim):
-                local[0, j] = load32(u, here + j) if single else load64(u, here + j)
-                local[1, j] = load64(low, sample * box_batch + j)
-                local[2, j] = load64(high, sample * box_batch + j)
-                local[3, j] = load32(gradient, here + j) if single else load64(gradient, here + j)
-                result[4, j] = 0.0
-            for i in range(wide):
-                chosen[i] = faces[sample, i + 1]
-            if dim == 2 and culprits == 0 and weight_kind < 2:
-                count = pull_back_planar(local, factors, chosen, row, A_row, shift, rows, lines, result)
-            if culprits >= 0 and count < 0:
-                count = pull_back_general(
-                    local, factors, table, normals, solution, basis, weights, chosen,
-                    row, A_row, shift, rows, culprits, result,
-                )  # fmt: skip
-            for j in range(dim if grad_u != 0 else 0):
-                if single:
-                    store32(grad_u, here + j, np.float32(result[4, j]))
-                else:
-                    store64(grad_u, here + j, result[4, j])
-            for i in range(count):
-                face = chosen[i]
-                move = result[3, i]
-                if face < rows:
-                    if grad_c != 0:
-                        store64(grad_c, sample * rows + face, move)
-                    for j in range(dim if grad_A != 0 else 0):
-                        value = result[2, i] * result[1, j] + move * result[0, j]
-                        store64(grad_A, (sample * rows + face) * dim + j, value)
-                    if culprits > 0:
-                        stretch = move * result[0, dim]
-                        norm = turn_of_norm(table, factors, solution, i, result)
-                        for j in range(dim if grad_A != 0 else 0):
-                            place = (sample * rows + face) * dim + j
-                            store64(grad_A, place, load64(grad_A, place) + stretch * result[5, j])
-                        if grad_weight != 0:
-                            add_outer(grad_weight, sample, 5, 5, result, -0.5 * stretch * norm)
-                elif face < rows + dim:
-                    if grad_low != 0:
-                        store64(grad_low, here + face - rows, -move)
-                elif grad_high != 0:
-                    store64(grad_high, here + face - rows - dim, move)
-            if grad_weight != 0 and count >= 0:
-                for j in range(dim):
-                    result[5, j] = result[0, j] - local[0, j]
-                add_outer(grad_weight, sample, 1, 5, result, -1.0)
-        return 0
-
-    return pull_back
-
-
-pull_back = _make_pull_back(source_stamp())
+                write(given[layout.GRAD_U] + sample * u_step, j, single, result[4, j])
+        for i in range(count):
+            face = chosen[i]
+            if face < rows:
+                store_row(grad_A, grad_c, i, face, result)
+                if culprits > 0:
+                    store_stretch(grad_A, grad_weight, table, unroot, solution, i, face, result)
+            elif face < rows + dim:
+                if given[layout.GRAD_LOW] != 0:
+                    reals(given[layout.GRAD_LOW], dim)[sample, face - rows] = -result[3, i]
+            elif given[layout.GRAD_HIGH] != 0:
+                reals(given[layout.GRAD_HIGH], dim)[sample, face - rows - dim] = result[3, i]
+        if grad_weight != 0 and count >= 0:
+            for j in range(dim):
+                result[5, j] = result[0, j] - local[0, j]
+            add_outer(reals(grad_weight, dim), 1, 5, result, -1.0)
+    return 0

@@ -1,36 +1,41 @@
-"""How kernels are compiled: without the GIL, cached on disk where that is possible."""
+"""How kernels are compiled. Only what is not compiled yet imports this module, and numba with it."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numba
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.registry import cpu_target
+
+OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}, "no_cpython_wrapper": True}
+"""Contracting to fused multiply-adds is the only relaxed rule."""
 
 
 def kernel(function: Callable[..., Any]) -> Any:
-    """A function that other kernels call. Contracting to fused multiply-adds is the only relaxed rule."""
-    return numba.njit(nogil=True, error_model="numpy", fastmath={"contract"})(function)
+    """A function that other kernels call, never Python."""
+    return numba.njit(no_cfunc_wrapper=True, **OPTIONS)(function)
 
 
-def entry(function: Callable[..., Any]) -> Any:
-    """A function that Python calls, cached on disk.
+def entry(function: Callable[[int], int]) -> Any:
+    """A function that is called from outside: from the address of its arguments to a code."""
+    return numba.njit(**OPTIONS)(function)
 
-    Numba notices edits of the file that holds the function, not of the files that it calls into. Closure
-    variables are part of its cache key, though, so an entry closes over :func:`source_stamp`.
+
+def translate(function: Any) -> tuple[str, str]:
+    """An entry and all it calls in LLVM's language, not optimised, and the name of the C function in it.
+
+    numba optimises every function on its own and again inside each caller. Done once, at the end, by whoever makes
+    machine code of it, the same takes a third of the time.
     """
-    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
-    try:
-        return numba.njit(cache=True, **options)(function)
-    except RuntimeError:  # No folder to cache in is writable: compile once a process instead.
-        return numba.njit(**options)(function)
-
-
-def source_stamp() -> str:
-    """Digest of all kernel sources."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
+    assert cpu_target.target_context  # made now, so that the process's other functions keep their optimiser
+    with global_compiler_lock:
+        level = numba.config.OPT
+        numba.config.OPT = type(level)(0)
+        try:
+            function.compile((numba.types.intp,))
+        finally:
+            numba.config.OPT = level
+    ((signature, compiled),) = function.overloads.items()
+    return function.inspect_llvm(signature), compiled.fndesc.llvm_cfunc_wrapper_name

@@ -5,137 +5,146 @@ Samples that need the general solver come back as ``PENDING``. Nothing a sample 
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from sb3_barriernet.projection.kernels.compiling import entry, kernel, source_stamp
+from sb3_barriernet.projection.kernels import layout
+from sb3_barriernet.projection.kernels.compiling import entry, kernel
 from sb3_barriernet.projection.kernels.interval import solve_interval
-from sb3_barriernet.projection.kernels.memory import load64
-from sb3_barriernet.projection.kernels.planar import solve_planar
-from sb3_barriernet.projection.kernels.sample import LARGEST, LOCAL_ROWS, load_backup, load_sample, store_action
+from sb3_barriernet.projection.kernels.layout import BAD_WEIGHT, PENDING
+from sb3_barriernet.projection.kernels.planar import BLOCK, count_blocks, solve_planar
+from sb3_barriernet.projection.kernels.sample import (
+    LARGEST,
+    LOCAL_ROWS,
+    keep_on_bounds,
+    load_backup,
+    load_sample,
+    read,
+    store_action,
+    store_faces,
+    write,
+)
 from sb3_barriernet.projection.kernels.screening import (
     HOLDS,
     NOT_FINITE,
     clipped_faces,
     inspect_rows,
-    pass_untouched,
+    planar_rows_hold,
     rows_hold,
 )
+from sb3_barriernet.projection.kernels.views import bytes_, integers, reals, shorts, stack
 from sb3_barriernet.projection.result import Status
 
 INACTIVE = int(Status.INACTIVE)
 ACTIVE = int(Status.ACTIVE)
 INVALID = int(Status.INVALID)
-PENDING = -1
 
-BAD_WEIGHT = -1
+MOST_PLANAR_ROWS = 4096
+"""More rows than this are left to the general solver, which does not work on the stack."""
 
 
 @kernel
-def keep_on_bounds(local, rows, found, count):
-    """Put the action into the box and, where a bound is a face, exactly on it."""
-    dim = local.shape[1]
-    for j in range(dim):
-        local[3, j] = min(max(local[3, j], local[1, j]), local[2, j])
-    for i in range(count):
-        face = found[i] - rows
-        if face >= dim:
-            local[3, face - dim] = local[2, face - dim]
-        elif face >= 0:
-            local[3, face] = local[1, face]
+def fill_scale(scale, weight, kind):
+    """Square roots of the diagonal weight; False where an entry is no weight."""
+    for j in range(scale.width):
+        value = reals(weight, 1)[j] if kind == 1 else 1.0
+        if not (value > 0.0 and value <= LARGEST):
+            return False
+        scale[j] = np.sqrt(value)
+    return True
 
 
-def _make_screen(stamp: str) -> Any:
-    @entry
-    def screen(
-        rows, dim, u, single, A, A_batch, A_row, c, low, high, box_batch, weight, weight_kind,
-        backup, backup_batch, start, stop, action, slack, status, faces,
-    ):  # fmt: skip
-        """Solve samples ``start`` to ``stop`` unless they need the general solver.
+@kernel
+def correct(local, scale, A, A_row, c, rows, lines, found, weight_kind):
+    """Solve a broken sample whose weight is diagonal; the number of faces, -1 if the general solver has to."""
+    dim = local.width
+    count = -1
+    if dim == 2 and weight_kind < 2 and rows <= MOST_PLANAR_ROWS:
+        count = solve_planar(local, scale, A, A_row, c, rows, lines, found)
+    elif dim == 1 and weight_kind < 2:
+        count = solve_interval(local, A, A_row, c, rows, found)
+    if count >= 0:
+        keep_on_bounds(local, rows, found, count)
+    return count
 
-        :param rows: K
-        :param dim: M
-        :param u: address of the contiguous nominal actions, float32 if ``single`` is 1
-        :param A: address, with strides of batch and row in elements
-        :param c: address, contiguous
-        :param low: address, like ``high``; ``box_batch`` is 0 where all samples share the box
-        :param weight: address of the diagonal weight if ``weight_kind`` is 1
-        :param backup: address, 0 for the default
-        :param action: contiguous bytes of the actions
-        :return: number of pending samples, or ``BAD_WEIGHT``
-        """
-        _ = stamp
-        scale = np.ones(dim)
-        if weight_kind == 1:
-            for j in range(dim):
-                value = load64(weight, j)
-                if not (value > 0.0 and value <= LARGEST):
-                    return BAD_WEIGHT
-                scale[j] = np.sqrt(value)
-        size = 4 if single else 8
-        local = np.empty((LOCAL_ROWS, dim))
-        found = np.empty(dim + 1, np.int64)
-        lines = np.empty((4, rows + 4 if dim == 2 else 0))
-        destination = action.ctypes.data
-        planar = dim == 2 and A_row == 2
-        pending = 0
-        for sample in range(start, stop):
-            row = A + 8 * sample * A_batch
-            shift = c + 8 * sample * rows
-            here = u + size * sample * dim
-            box = 8 * sample * box_batch
-            target = destination + size * sample * dim
-            if planar and pass_untouched(here, single, low + box, high + box, row, shift, rows, target):
-                status[sample] = INACTIVE
-                slack[sample] = 0.0
-                faces[sample, 0] = 0
-                faces[sample, 1] = -1
-                faces[sample, 2] = -1
-                faces[sample, 3] = -1
-                continue
+
+@kernel
+def judge(local, point, A, A_row, c, rows):
+    """Status of a valid sample at the clipped action."""
+    if rows_hold(local, point, A, A_row, c, rows):
+        return INACTIVE
+    second = inspect_rows(local, A, A_row, c, rows)
+    if second == HOLDS:
+        return INACTIVE
+    return INVALID if second == NOT_FINITE else ACTIVE
+
+
+@kernel
+def pass_untouched(u, single, low, high, A, A_row, c, rows, action):
+    """The commonest outcome, without loops over two actions: in the box, no row broken. Whether it is that."""
+    x = read(u, 0, single)
+    y = read(u, 1, single)
+    below, above = reals(low, 1), reals(high, 1)
+    inside = (x >= below[0]) & (x <= above[0]) & (y >= below[1]) & (y <= above[1])
+    if not (inside and abs(x) + abs(y) <= LARGEST and planar_rows_hold(x, y, A, A_row, c, rows)):
+        return False
+    write(action, 0, single, x)
+    write(action, 1, single, y)
+    return True
+
+
+@entry
+def screen(arguments):
+    """Solve the samples unless they need the general solver.
+
+    :param arguments: address of what :mod:`~sb3_barriernet.projection.kernels.layout` lists
+    :return: number of pending samples, or ``BAD_WEIGHT``
+    """
+    given = integers(arguments, 1)
+    rows, dim, A_row, single = given[layout.ROWS], given[layout.DIM], given[layout.A_ROW], given[layout.SINGLE] == 1
+    weight_kind, backup = given[layout.WEIGHT_KIND], given[layout.BACKUP]
+    # Bytes from one sample to the next.
+    u_step, A_step, c_step = (4 if single else 8) * dim, 8 * given[layout.A_BATCH], 8 * rows
+    box_step, backup_step = 8 * given[layout.BOX_BATCH], 8 * given[layout.BACKUP_BATCH]
+    slack, status = reals(given[layout.SLACK], 1), bytes_(given[layout.STATUS], 1)
+    faces = shorts(given[layout.FACES], dim + 2)
+
+    first = stack(LOCAL_ROWS * dim)
+    local, point = reals(first, dim), first + 8 * 3 * dim
+    scale = reals(stack(dim), dim)
+    found = integers(stack(dim + 1), 1)
+    lines = stack(count_blocks(min(rows, MOST_PLANAR_ROWS)) * BLOCK // 8 if dim == 2 else 0)
+    if not fill_scale(scale, given[layout.WEIGHT], weight_kind):
+        return BAD_WEIGHT
+    pending = 0
+    for sample in range(given[layout.START], given[layout.STOP]):
+        A, c = given[layout.A] + sample * A_step, given[layout.C] + sample * c_step
+        low, high = given[layout.LOW] + sample * box_step, given[layout.HIGH] + sample * box_step
+        u, action = given[layout.U] + sample * u_step, given[layout.ACTION] + sample * u_step
+        if dim == 2 and pass_untouched(u, single, low, high, A, A_row, c, rows, action):
+            status[sample] = INACTIVE
+            faces[sample, 0] = 0
+            faces[sample, 1] = -1
+            faces[sample, 2] = -1
+            faces[sample, 3] = -1
+            continue
+        count = 0
+        verdict = INVALID
+        if load_sample(local, u, single, low, high):
+            verdict = judge(local, point, A, A_row, c, rows)
+            count = clipped_faces(local, rows, found)
+            if verdict == INACTIVE and count > 0 and weight_kind > 1:
+                verdict = PENDING  # A clip is no projection in a skewed metric.
+            elif verdict == ACTIVE:
+                count = correct(local, scale, A, A_row, c, rows, lines, found, weight_kind)
+                verdict = ACTIVE if count >= 0 else PENDING
+        status[sample] = verdict
+        if verdict == PENDING:
+            pending += 1
+            continue
+        if verdict == INVALID:
             count = 0
-            culprits = 0
-            verdict = INACTIVE
-            if not load_sample(local, here, single, low + box, high + box):
-                verdict = INVALID
-            else:
-                count = clipped_faces(local, rows, found)
-                if count > 0 and weight_kind > 1:
-                    verdict = PENDING  # A clip is no projection in a skewed metric.
-                if not rows_hold(local, row, A_row, shift, rows):
-                    second = inspect_rows(local, row, A_row, shift, rows)
-                    if second == NOT_FINITE:
-                        verdict = INVALID
-                    elif second != HOLDS:
-                        verdict = ACTIVE
-            if verdict == ACTIVE:
-                count = -1
-                if weight_kind < 2 and dim == 2:
-                    count = solve_planar(local, scale, row, A_row, shift, rows, lines, found)
-                elif weight_kind < 2 and dim == 1:
-                    count = solve_interval(local, row, A_row, shift, rows, found)
-                if count < 0:
-                    verdict = PENDING
-                else:
-                    keep_on_bounds(local, rows, found, count)
-            status[sample] = verdict
-            slack[sample] = 0.0
-            if verdict == PENDING:
-                pending += 1
-                continue
-            if verdict == INVALID:
-                count = 0
-                culprits = -1
-                slack[sample] = np.inf
-                load_backup(local, backup + 8 * sample * backup_batch, backup != 0)
-            store_action(local, target, single)
-            faces[sample, 0] = culprits
-            for i in range(dim + 1):
-                faces[sample, i + 1] = found[i] if i < count else -1
-        return pending
-
-    return screen
-
-
-screen = _make_screen(source_stamp())
+            slack[sample] = np.inf
+            load_backup(local, backup + sample * backup_step if backup != 0 else 0)
+        store_action(local, action, single)
+        store_faces(faces, sample, -1 if verdict == INVALID else 0, found, count)
+    return pending

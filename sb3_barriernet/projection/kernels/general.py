@@ -10,22 +10,25 @@ ends after a few steps at that violation, with the closest of the actions that a
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from sb3_barriernet.projection.kernels.compiling import entry, kernel, source_stamp
-from sb3_barriernet.projection.kernels.dual import (
-    CONTRADICTION,
-    OPTIMAL,
-    append,
-    solve_dual,
+from sb3_barriernet.projection.kernels import layout
+from sb3_barriernet.projection.kernels.compiling import entry, kernel
+from sb3_barriernet.projection.kernels.dual import CONTRADICTION, OPTIMAL, append, solve_dual
+from sb3_barriernet.projection.kernels.lanes import LANES
+from sb3_barriernet.projection.kernels.layout import PENDING
+from sb3_barriernet.projection.kernels.sample import (
+    LARGEST,
+    keep_on_bounds,
+    load_backup,
+    load_sample,
+    store_action,
+    store_faces,
 )
-from sb3_barriernet.projection.kernels.forward import INVALID, PENDING, keep_on_bounds
-from sb3_barriernet.projection.kernels.memory import load64
-from sb3_barriernet.projection.kernels.sample import LARGEST, LOCAL_ROWS, load_backup, load_sample, store_action
+from sb3_barriernet.projection.kernels.views import bytes_, integers, reals, shorts
 from sb3_barriernet.projection.result import Status
 
+INVALID = int(Status.INVALID)
 INACTIVE = int(Status.INACTIVE)
 ACTIVE = int(Status.ACTIVE)
 INFEASIBLE = int(Status.INFEASIBLE)
@@ -40,33 +43,34 @@ minimum doubles every time, so the loop ends."""
 
 
 @kernel
-def fill_factors(factors, weight, kind, sample):
-    """Write ``L`` and its inverse to ``factors (2, M, M)`` and return 1 if the weight is diagonal."""
-    dim = factors.shape[1]
-    base = sample * 2 * dim * dim if kind == 3 else 0
+def fill_factors(root, unroot, weight, kind, sample):
+    """Write ``L`` with ``W = L L'`` and its inverse, each ``(M, M)``; False where the sample's weight has none."""
+    dim = root.width
+    # Two matrices of M rows for each sample if the weight is not shared.
+    given = reals(weight + (16 * sample * dim * dim if kind == 3 else 0), dim)
     for i in range(dim):
         for j in range(dim):
             if kind >= 2:
-                factors[0, i, j] = load64(weight, base + i * dim + j)
-                factors[1, i, j] = load64(weight, base + dim * dim + i * dim + j)
+                root[i, j] = given[i, j]
+                unroot[i, j] = given[dim + i, j]
             else:
-                scale = np.sqrt(load64(weight, j)) if kind == 1 else 1.0
-                factors[0, i, j] = scale if i == j else 0.0
-                factors[1, i, j] = 1.0 / scale if i == j else 0.0
-    return factors[0, 0, 0] > 0.0
+                scale = np.sqrt(given[0, j]) if kind == 1 else 1.0
+                root[i, j] = scale if i == j else 0.0
+                unroot[i, j] = 1.0 / scale if i == j else 0.0
+    return root[0, 0] > 0.0
 
 
 @kernel
-def fill_constraint(table, factors, i, shift, size, lift, largest, skewed):
+def fill_constraint(table, unroot, i, shift, size, lift, largest, skewed):
     """Turn the coefficients ``table[i, :M]`` of ``a . u + shift >= 0``, divided by ``largest``, into a unit
     normal in scaled actions."""
-    dim = factors.shape[1]
+    dim = unroot.width
     square = 0.0
     for row in range(dim - 1, -1, -1):
-        value = factors[1, row, row] * table[i, row]
+        value = unroot[row, row] * table[i, row]
         if skewed:
             for j in range(row):
-                value += factors[1, row, j] * table[i, j]
+                value += unroot[row, j] * table[i, j]
         table[i, row] = value
         square += value * value
     norm = np.sqrt(square)
@@ -80,63 +84,67 @@ def fill_constraint(table, factors, i, shift, size, lift, largest, skewed):
     table[i, dim + 1] = size * inverse + abs(offset) if decides and abs(offset) <= LARGEST else 0.0
     table[i, dim + 2] = lift
     table[i, dim + 3] = norm * largest if decides else 0.0
-    table[i, dim + 4] = 0.0
 
 
 @kernel
-def fill_table(table, columns, factors, local, A, A_row, c, rows, skewed):
+def fill_table(table, columns, root, unroot, local, A, A_row, c, rows, skewed):
     """All constraints of one sample. Returns whether some row is broken whatever the action."""
-    dim = local.shape[1]
+    dim = local.width
     hopeless = False
     for k in range(rows):
+        row = reals(A + 8 * k * A_row, 1)
+        shift = reals(c, 1)[k]
         largest = 0.0
         for j in range(dim):
-            largest = max(largest, abs(load64(A, k * A_row + j)))
+            largest = max(largest, abs(row[j]))
         # Divided by the largest coefficient first: squares of 1e-200 or 1e200 would vanish or overflow.
         moderate = largest > 1e-100 and largest < 1e100
         largest = 1.0 if moderate else largest
         size = 0.0
         for j in range(dim):
-            a = load64(A, k * A_row + j)
+            a = row[j]
             if not moderate:
                 a = a / largest if largest > 0.0 else 0.0
             table[k, j] = a
             size += abs(a) * local[4, j]
-        fill_constraint(table, factors, k, load64(c, k), size, 1.0, largest, skewed)
-        hopeless |= table[k, dim + 3] == 0.0 and load64(c, k) < 0.0
+        fill_constraint(table, unroot, k, shift, size, 1.0, largest, skewed)
+        hopeless |= table[k, dim + 3] == 0.0 and shift < 0.0
     for side in range(2):
         sign = 1.0 - 2.0 * side
         for j in range(dim):
             i = rows + side * dim + j
             for axis in range(dim):
                 table[i, axis] = sign if axis == j else 0.0
-            fill_constraint(table, factors, i, -sign * local[1 + side, j], 0.0, 0.0, 1.0, skewed)
-    for i in range(table.shape[0]):
+            fill_constraint(table, unroot, i, -sign * local[1 + side, j], 0.0, 0.0, 1.0, skewed)
+    total = rows + 2 * dim
+    for i in range(columns.width):
         for j in range(dim + 3):
-            columns[j, i] = table[i, j]
+            columns[j, i] = table[i, j] if i < total else 0.0
+        if i >= total:
+            columns[dim, i] = -1.0
     return hopeless
 
 
 @kernel
-def start_solution(table, factors, local, solution, basis, active, rows, skewed):
+def start_solution(table, columns, root, local, solution, basis, corner, active, rows, skewed):
     """Begin at the nominal action; with a diagonal weight at its clip, whose active set is known."""
-    dim = local.shape[1]
+    dim = local.width
     count = 0
-    for i in range(table.shape[0]):
-        table[i, dim + 4] = 0.0
+    for i in range(columns.width):
+        columns[dim + 3, i] = 0.0
     for i in range(dim):
         value = 0.0
         for j in range(i, dim):
-            value += factors[0, j, i] * local[0, j]
+            value += root[j, i] * local[0, j]
         solution[0, i] = value
         if skewed or local[0, i] == local[3, i]:
             continue
         face = rows + i if local[0, i] < local[3, i] else rows + dim + i
-        solution[0, i] = local[3, i] * factors[0, i, i]
+        solution[0, i] = local[3, i] * root[i, i]
         solution[1, count] = abs(value - solution[0, i])
         active[0, count] = face
-        table[face, dim + 4] = 1.0
-        append(table, solution, basis, count, face)
+        columns[dim + 3, face] = 1.0
+        append(table, solution, basis, corner, count, face)
         count += 1
     return count
 
@@ -147,7 +155,7 @@ def read_contradiction(table, solution, active, count, slack):
 
     :return: by how much each row has to give way, the size of these constraints, and their number
     """
-    dim = solution.shape[1] - 1
+    dim = solution.width - 1
     gap = 0.0
     share = 0.0
     size = 0.0
@@ -168,7 +176,7 @@ def read_contradiction(table, solution, active, count, slack):
 
 
 @kernel
-def relax_and_solve(table, columns, factors, local, solution, basis, active, rows, skewed):
+def relax_and_solve(table, columns, root, unroot, local, solution, basis, corner, active, rows, skewed):
     """Closest action under the least possible violation.
 
     :return: number of active constraints (-1 for no success), number of contradicting ones (0 where the
@@ -179,13 +187,13 @@ def relax_and_solve(table, columns, factors, local, solution, basis, active, row
     size = 0.0
     culprits = 0
     for _ in range(LIFTS):
-        count = start_solution(table, factors, local, solution, basis, active, rows, skewed)
+        count = start_solution(table, columns, root, local, solution, basis, corner, active, rows, skewed)
         outcome = OPTIMAL
         # The box first: a row that holds at the box projection must not count as an intervention.
         for stage in range(0 if skewed else 1, 2):
             if outcome == OPTIMAL:
                 first = rows - stage * rows
-                outcome, count = solve_dual(table, columns, solution, basis, active, count, slack, first)
+                outcome, count = solve_dual(table, columns, solution, basis, corner, active, count, slack, first)
         if outcome == OPTIMAL:
             return count, culprits if slack > RELAXED * size else 0, slack
         step = 0.0
@@ -197,28 +205,28 @@ def relax_and_solve(table, columns, factors, local, solution, basis, active, row
 
 
 @kernel
-def finish(table, factors, local, solution, basis, active, count, slack):
+def finish(table, unroot, local, solution, basis, corner, active, count, slack):
     """Correct ``v`` onto its active faces and write the action; False where numbers overflowed.
 
     One Newton step removes the rounding that a far start has left.
     """
-    dim = local.shape[1]
+    dim = local.width
     for i in range(count):
         k = active[0, i]
         r = slack * table[k, dim + 2] - table[k, dim]
         for j in range(dim):
             r += table[k, j] * solution[0, j]
         for j in range(i):
-            r -= basis[1, j, i] * solution[2, j]
-        solution[2, i] = r / basis[1, i, i]
+            r -= corner[j, i] * solution[2, j]
+        solution[2, i] = r / corner[i, i]
     for i in range(count):
         for j in range(dim):
-            solution[0, j] -= solution[2, i] * basis[0, i, j]
+            solution[0, j] -= solution[2, i] * basis[i, j]
     finite = 0
     for i in range(dim):
         value = 0.0
         for j in range(i, dim):
-            value += factors[1, j, i] * solution[0, j]
+            value += unroot[j, i] * solution[0, j]
         finite += int(abs(value) <= LARGEST)
         local[3, i] = value
     return finite == dim
@@ -231,7 +239,7 @@ def gather_faces(active, count, culprits, found):
         found[i] = active[1, i]
     faces = culprits
     for i in range(count):
-        known = faces == found.shape[0]
+        known = faces == active.width
         for k in range(culprits):
             known |= found[k] == active[0, i]
         if not known:
@@ -245,74 +253,76 @@ def worst_violation(local, A, A_row, c, rows):
     """Largest violation of a row, in the row's own units."""
     worst = 0.0
     for k in range(rows):
-        r = load64(c, k)
-        for j in range(local.shape[1]):
-            r += load64(A, k * A_row + j) * local[3, j]
+        row = reals(A + 8 * k * A_row, 1)
+        r = reals(c, 1)[k]
+        for j in range(local.width):
+            r += row[j] * local[3, j]
         worst = max(worst, -r)
     return worst
 
 
-def _make_solve_pending(stamp: str) -> Any:
-    @entry
-    def solve_pending(
-        rows, dim, u, single, A, A_batch, A_row, c, low, high, box_batch, weight, weight_kind,
-        backup, backup_batch, start, stop, action, slack, status, faces,
-    ):  # fmt: skip
-        """Solve those of the samples ``start`` to ``stop`` that are ``PENDING``; arguments as in ``screen``.
-
-        :param weight: address; the diagonal weight if ``weight_kind`` is 1; ``L`` and its inverse,
-            ``(2, M, M)``, if 2; the same for each sample if 3; a sample with ``L[0, 0]`` 0 is invalid
-        :return: 0
-        """
-        _ = stamp
-        size = 4 if single else 8
-        local = np.empty((LOCAL_ROWS, dim))
-        factors = np.empty((2, dim, dim))
-        table = np.empty((rows + 2 * dim, dim + 5))
-        columns = np.empty((dim + 4, rows + 2 * dim))
-        solution = np.empty((4, dim + 1))
-        basis = np.empty((2, dim, dim))
-        active = np.empty((2, dim + 1), np.int64)
-        found = np.empty(dim + 1, np.int64)
-        for sample in range(start, stop):
-            if status[sample] != PENDING:
-                continue
-            row = A + 8 * sample * A_batch
-            shift = c + 8 * sample * rows
-            box = 8 * sample * box_batch
-            load_sample(local, u + size * sample * dim, single, low + box, high + box)
-            count = -1
-            culprits = 0
-            verdict = INVALID
-            slack[sample] = np.inf
-            if fill_factors(factors, weight, weight_kind, sample):
-                hopeless = fill_table(table, columns, factors, local, row, A_row, shift, rows, weight_kind > 1)
-                count, culprits, lift = relax_and_solve(
-                    table, columns, factors, local, solution, basis, active, rows, weight_kind > 1
-                )
-                if count >= 0 and finish(table, factors, local, solution, basis, active, count, lift):
-                    touched = 0
-                    for i in range(count):
-                        touched += active[0, i] < rows
-                    verdict = ACTIVE if touched > 0 or lift > 0.0 else INACTIVE
-                    count = gather_faces(active, count, culprits, found)
-                    keep_on_bounds(local, rows, found, count)
-                    slack[sample] = 0.0
-                    if hopeless or culprits > 0:
-                        verdict = INFEASIBLE
-                        slack[sample] = worst_violation(local, row, A_row, shift, rows)
-            if verdict == INVALID:
-                load_backup(local, backup + 8 * sample * backup_batch, backup != 0)
-                count = 0
-                culprits = -1
-            status[sample] = verdict
-            store_action(local, action.ctypes.data + size * sample * dim, single)
-            faces[sample, 0] = culprits
-            for i in range(dim + 1):
-                faces[sample, i + 1] = found[i] if i < count else -1
-        return 0
-
-    return solve_pending
+@kernel
+def solve_sample(
+    table, columns, root, unroot, local, solution, basis, corner, active, found, A, A_row, c, rows, skewed
+):
+    """Solve one sample; status, number of faces, how many of them contradict each other, and remaining violation."""
+    hopeless = fill_table(table, columns, root, unroot, local, A, A_row, c, rows, skewed)
+    count, culprits, lift = relax_and_solve(
+        table, columns, root, unroot, local, solution, basis, corner, active, rows, skewed
+    )
+    if count < 0 or not finish(table, unroot, local, solution, basis, corner, active, count, lift):
+        return INVALID, 0, -1, np.inf
+    touched = lift > 0.0
+    for i in range(count):
+        touched |= active[0, i] < rows
+    count = gather_faces(active, count, culprits, found)
+    keep_on_bounds(local, rows, found, count)
+    if hopeless or culprits > 0:
+        return INFEASIBLE, count, culprits, worst_violation(local, A, A_row, c, rows)
+    return ACTIVE if touched else INACTIVE, count, 0, 0.0
 
 
-solve_pending = _make_solve_pending(source_stamp())
+@entry
+def solve_pending(arguments):
+    """Solve those of the samples that are ``PENDING``.
+
+    :param arguments: address of what :mod:`~sb3_barriernet.projection.kernels.layout` lists; of a weight for each
+        sample, one with ``L[0, 0]`` 0 makes its sample invalid
+    :return: 0
+    """
+    given = integers(arguments, 1)
+    rows, dim, A_row, single = given[layout.ROWS], given[layout.DIM], given[layout.A_ROW], given[layout.SINGLE] == 1
+    weight_kind, backup = given[layout.WEIGHT_KIND], given[layout.BACKUP]
+    u_step, box_step = (4 if single else 8) * dim, 8 * given[layout.BOX_BATCH]
+    slack, status = reals(given[layout.SLACK], 1), bytes_(given[layout.STATUS], 1)
+    faces = shorts(given[layout.FACES], dim + 2)
+
+    total, wide, square = rows + 2 * dim, 8 * (dim + 1), 8 * dim * dim
+    total_padded = (total + LANES - 1) // LANES * LANES
+    scratch = given[layout.SCRATCH]
+    table, columns = reals(scratch, dim + 4), reals(scratch + 8 * total * (dim + 4), total_padded)
+    scratch += 8 * (total + total_padded) * (dim + 4)
+    root, unroot = reals(scratch, dim), reals(scratch + square, dim)
+    basis, corner = reals(scratch + 2 * square, dim), reals(scratch + 3 * square, dim)
+    scratch += 4 * square
+    solution, local = reals(scratch, dim + 1), reals(scratch + 4 * wide, dim)
+    active, found = integers(scratch + 9 * wide, dim + 1), integers(scratch + 11 * wide, 1)
+    for sample in range(given[layout.START], given[layout.STOP]):
+        if status[sample] != PENDING:
+            continue
+        A, c = given[layout.A] + 8 * sample * given[layout.A_BATCH], given[layout.C] + 8 * sample * rows
+        low, high = given[layout.LOW] + sample * box_step, given[layout.HIGH] + sample * box_step
+        load_sample(local, given[layout.U] + sample * u_step, single, low, high)
+        verdict, count, culprits, violation = INVALID, 0, -1, np.inf
+        if fill_factors(root, unroot, given[layout.WEIGHT], weight_kind, sample):
+            verdict, count, culprits, violation = solve_sample(
+                table, columns, root, unroot, local, solution, basis, corner, active, found,
+                A, A_row, c, rows, weight_kind > 1,
+            )  # fmt: skip
+        if verdict == INVALID:
+            load_backup(local, backup + 8 * sample * given[layout.BACKUP_BATCH] if backup != 0 else 0)
+        status[sample] = verdict
+        slack[sample] = violation
+        store_action(local, given[layout.ACTION] + sample * u_step, single)
+        store_faces(faces, sample, culprits, found, count)
+    return 0

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from sb3_barriernet.projection.kernels.compiling import kernel
-from sb3_barriernet.projection.kernels.memory import load64
 from sb3_barriernet.projection.kernels.sample import LARGEST
+from sb3_barriernet.projection.kernels.views import reals
 
 
 @kernel
@@ -18,8 +18,8 @@ def solve_interval(local, A, A_row, c, rows, found):
     low_face = rows
     high_face = rows + 1
     for k in range(rows):
-        a = load64(A, k * A_row)
-        bound = -load64(c, k) / a
+        a = reals(A, 1)[k * A_row]
+        bound = -reals(c, 1)[k] / a
         if not abs(bound) <= LARGEST:
             return -1
         if a > 0.0 and bound > low:

@@ -8,12 +8,12 @@ from __future__ import annotations
 import numpy as np
 
 from sb3_barriernet.projection.kernels.compiling import kernel
-from sb3_barriernet.projection.kernels.memory import load64
 from sb3_barriernet.projection.kernels.planar import SHARP
+from sb3_barriernet.projection.kernels.views import reals
 
 
 @kernel
-def pull_back_planar(local, factors, chosen, A, A_row, c, rows, lines, result):
+def pull_back_planar(local, root, chosen, A, A_row, c, rows, lines, result):
     """Solve for the gradient of one sample; the number of faces, -1 if the general kernel has to.
 
     :param local: nominal action, bounds and, in row 3, the incoming gradient
@@ -21,8 +21,8 @@ def pull_back_planar(local, factors, chosen, A, A_row, c, rows, lines, result):
     :param lines: scratch ``(4, M + 1)``: unit normals (2), offsets and norms of the active faces
     :param result: as in ``pull_back_general``
     """
-    x_scale = factors[0, 0, 0]
-    y_scale = factors[0, 1, 1]
+    x_scale = root[0, 0]
+    y_scale = root[1, 1]
     count = 0
     while count < 3 and chosen[count] >= 0:
         _load_line(local, chosen[count], count, x_scale, y_scale, A, A_row, c, rows, lines)
@@ -68,9 +68,10 @@ def pull_back_planar(local, factors, chosen, A, A_row, c, rows, lines, result):
 def _load_line(local, face, position, x_scale, y_scale, A, A_row, c, rows, lines):
     """The line of a row or bound, with a unit normal, in scaled actions."""
     if face < rows:
-        x = load64(A, face * A_row)
-        y = load64(A, face * A_row + 1)
-        offset = -load64(c, face)
+        row = reals(A + 8 * face * A_row, 1)
+        x = row[0]
+        y = row[1]
+        offset = -reals(c, 1)[face]
     else:
         side = (face - rows) // 2
         axis = face - rows - 2 * side

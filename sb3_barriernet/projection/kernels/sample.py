@@ -5,24 +5,39 @@ from __future__ import annotations
 import numpy as np
 
 from sb3_barriernet.projection.kernels.compiling import kernel
-from sb3_barriernet.projection.kernels.memory import load32, load64, store32, store64
+from sb3_barriernet.projection.kernels.views import reals, singles, words
 
 LOCAL_ROWS = 5
 """Rows of ``local``: nominal action, lower and upper bounds, the action to be returned (at first the clip), and
 the magnitude that each action may have, which rounding errors are relative to."""
 
 LARGEST = np.finfo(np.float64).max
+TINY = float(np.finfo(np.float32).smallest_subnormal)
+
+
+@kernel
+def read(address, index, single):
+    """A number that is float32 or float64."""
+    return np.float64(singles(address, 1)[index]) if single else reals(address, 1)[index]
+
+
+@kernel
+def write(address, index, single, value):
+    """Write a number as float32 or float64."""
+    if single:
+        singles(address, 1)[index] = value
+    else:
+        reals(address, 1)[index] = value
 
 
 @kernel
 def load_sample(local, u, single, low, high):
     """Fill ``local`` from the addresses of one sample; False where a number or the box is invalid."""
     valid = True
-    dim = local.shape[1]
-    for j in range(dim):
-        value = load32(u, j) if single else load64(u, j)
-        below = load64(low, j)
-        above = load64(high, j)
+    for j in range(local.width):
+        value = read(u, j, single)
+        below = reals(low, 1)[j]
+        above = reals(high, 1)[j]
         valid &= (below <= above) & (abs(value) <= LARGEST) & (below <= LARGEST) & (above >= -LARGEST)
         local[0, j] = value
         local[1, j] = below
@@ -36,10 +51,10 @@ def load_sample(local, u, single, low, high):
 
 
 @kernel
-def load_backup(local, backup, has_backup):
-    """The backup action, or 0, clipped to those bounds that are numbers."""
-    for j in range(local.shape[1]):
-        value = load64(backup, j) if has_backup else 0.0
+def load_backup(local, backup):
+    """The backup action, or 0 where it has no address, clipped to those bounds that are numbers."""
+    for j in range(local.width):
+        value = reals(backup, 1)[j] if backup != 0 else 0.0
         if value < local[1, j] and local[1, j] <= LARGEST:
             value = local[1, j]
         if value > local[2, j] and local[2, j] >= -LARGEST:
@@ -48,16 +63,46 @@ def load_backup(local, backup, has_backup):
 
 
 @kernel
+def keep_on_bounds(local, rows, found, count):
+    """Put the action into the box and, where a bound is a face, exactly on it."""
+    dim = local.width
+    for j in range(dim):
+        local[3, j] = min(max(local[3, j], local[1, j]), local[2, j])
+    for i in range(count):
+        face = found[i] - rows
+        if face >= dim:
+            local[3, face - dim] = local[2, face - dim]
+        elif face >= 0:
+            local[3, face] = local[1, face]
+
+
+@kernel
 def store_action(local, action, single):
     """Write the action, which lies in the box, so that it still does after rounding to float32."""
-    for j in range(local.shape[1]):
-        value = local[3, j]
-        if not single:
-            store64(action, j, value)
-            continue
-        rounded = np.float32(value)
-        if rounded < local[1, j]:
-            rounded = np.nextafter(rounded, np.float32(np.inf))
-        elif rounded > local[2, j]:
-            rounded = np.nextafter(rounded, np.float32(-np.inf))
-        store32(action, j, rounded)
+    for j in range(local.width):
+        write(action, j, single, local[3, j])
+        if single:
+            rounded = singles(action, 1)[j]
+            if rounded < local[1, j]:
+                move_to_neighbour(action, j, 1)
+            elif rounded > local[2, j]:
+                move_to_neighbour(action, j, -1)
+
+
+@kernel
+def move_to_neighbour(address, index, direction):
+    """Replace a float32 by the next one up or down: their bits count away from zero, on either side of it."""
+    value = singles(address, 1)[index]
+    bits = words(address, 1)
+    if value == 0.0:
+        singles(address, 1)[index] = direction * TINY
+    else:
+        bits[index] += direction if value > 0.0 else -direction
+
+
+@kernel
+def store_faces(faces, sample, culprits, found, count):
+    """Write the active set of one sample: how many contradict each other, then the faces, then -1."""
+    faces[sample, 0] = culprits
+    for i in range(faces.width - 1):
+        faces[sample, i + 1] = found[i] if i < count else -1

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from sb3_barriernet.projection.kernels.compiling import kernel
-from sb3_barriernet.projection.kernels.memory import load32, load64, store32, store64
+from sb3_barriernet.projection.kernels.lanes import LANES, every, fill, load, load_pairs, load_strided, sums
 from sb3_barriernet.projection.kernels.sample import LARGEST
+from sb3_barriernet.projection.kernels.views import reals
 
 FEASIBILITY = 1e-13
 """Violation that counts as none, relative to the size of the terms that cancel in the row."""
@@ -17,48 +16,82 @@ NOT_FINITE = 2
 
 
 @kernel
-def count_planar(x, y, A, c, rows):
-    """How many of the contiguous rows over two actions hold at ``(x, y)``.
+def load_planar(A, A_row):
+    """Coefficients of four rows over two actions."""
+    if A_row == 2:
+        return load_pairs(A)
+    return load_strided(A, A_row), load_strided(A + 8, A_row)
 
-    Neither NaN nor infinity ever counts. There is no early exit because a plain count runs in SIMD.
+
+@kernel
+def planar_rows_hold(x, y, A, A_row, c, rows):
+    """Whether every row over two actions holds at ``(x, y)``. Neither NaN nor infinity ever does.
+
+    Where fewer than four rows are left, the last four are looked at again.
     """
-    count = 0
-    for k in range(rows):
-        r = load64(A, 2 * k) * x + load64(A, 2 * k + 1) * y + load64(c, k)
-        count += (r >= 0.0) & (r <= LARGEST)
-    return count
+    if rows < LANES:
+        hold = True
+        for k in range(rows):
+            row = reals(A + 8 * k * A_row, 1)
+            total = row[0] * x + row[1] * y + reals(c, 1)[k]
+            hold &= (total >= 0.0) & (total <= LARGEST)
+        return hold
+    xs, ys = fill(x), fill(y)
+    zero, largest = fill(0.0), fill(LARGEST)
+    good = zero <= largest
+    for start in range(0, rows, LANES):
+        k = min(start, rows - LANES)
+        a, b = load_planar(A + 8 * k * A_row, A_row)
+        r = a * xs + b * ys + load(c + 8 * k)
+        good &= (r >= zero) & (r <= largest)
+    return every(good)
 
 
 @kernel
-def rows_hold(local, A, A_row, c, rows):
-    """Whether every row holds at the clipped action."""
-    dim = local.shape[1]
-    if dim == 2 and A_row == 2:
-        return count_planar(local[3, 0], local[3, 1], A, c, rows) == rows
-    count = 0
-    for k in range(rows):
-        r = load64(c, k)
-        for j in range(dim):
-            r += load64(A, k * A_row + j) * local[3, j]
-        count += (r >= 0.0) & (r <= LARGEST)
-    return count == rows
+def dot(row, local):
+    """A row's coefficients times the clipped action."""
+    total = 0.0
+    for j in range(local.width):
+        total += row[j] * local[3, j]
+    return total
 
 
 @kernel
-def pass_untouched(u, single, low, high, A, c, rows, action):
-    """The commonest outcome, without loops over two actions: in the box, no row broken. Whether it is that."""
-    x = load32(u, 0) if single else load64(u, 0)
-    y = load32(u, 1) if single else load64(u, 1)
-    inside = (x >= load64(low, 0)) & (x <= load64(high, 0)) & (y >= load64(low, 1)) & (y <= load64(high, 1))
-    if not inside or not abs(x) + abs(y) <= LARGEST or count_planar(x, y, A, c, rows) < rows:
-        return False
-    if single:
-        store32(action, 0, np.float32(x))
-        store32(action, 1, np.float32(y))
-    else:
-        store64(action, 0, x)
-        store64(action, 1, y)
-    return True
+def partial_dot(row, point, dim):
+    """The same in four parts, for as many actions as fill all lanes."""
+    total = load(row) * load(point)
+    for j in range(LANES, dim - LANES + 1, LANES):
+        total += load(row + 8 * j) * load(point + 8 * j)
+    return total
+
+
+@kernel
+def rows_hold(local, point, A, A_row, c, rows):
+    """Whether every row holds at the clipped action, which lies at the address ``point``."""
+    dim = local.width
+    if dim == 2:
+        return planar_rows_hold(local[3, 0], local[3, 1], A, A_row, c, rows)
+    good = True
+    if dim < LANES or rows < LANES:
+        for k in range(rows):
+            total = dot(reals(A + 8 * k * A_row, 1), local) + reals(c, 1)[k]
+            good &= (total >= 0.0) & (total <= LARGEST)
+        return good
+    zero, largest = fill(0.0), fill(LARGEST)
+    step = 8 * A_row
+    for start in range(0, rows, LANES):
+        k = min(start, rows - LANES)
+        row = A + k * step
+        r = load(c + 8 * k) + sums(
+            partial_dot(row, point, dim),
+            partial_dot(row + step, point, dim),
+            partial_dot(row + 2 * step, point, dim),
+            partial_dot(row + 3 * step, point, dim),
+        )
+        for j in range(dim - dim % LANES, dim):
+            r += load_strided(row + 8 * j, A_row) * fill(local[3, j])
+        good &= every((r >= zero) & (r <= largest))
+    return good
 
 
 @kernel
@@ -66,11 +99,12 @@ def inspect_rows(local, A, A_row, c, rows):
     """Second look at a sample that did not pass: ``HOLDS`` up to rounding, ``BROKEN`` or ``NOT_FINITE``."""
     verdict = HOLDS
     for k in range(rows):
-        r = load64(c, k)
+        row = reals(A + 8 * k * A_row, 1)
+        r = reals(c, 1)[k]
         size = abs(r)
         finite = size <= LARGEST
-        for j in range(local.shape[1]):
-            a = load64(A, k * A_row + j)
+        for j in range(local.width):
+            a = row[j]
             finite &= abs(a) <= LARGEST
             r += a * local[3, j]
             size += abs(a) * local[4, j]
@@ -85,7 +119,7 @@ def inspect_rows(local, A, A_row, c, rows):
 def clipped_faces(local, rows, found):
     """Write the bounds that the clip has hit to ``found``; how many."""
     count = 0
-    dim = local.shape[1]
+    dim = local.width
     for j in range(dim):
         if local[0, j] < local[3, j]:
             found[count] = rows + j

@@ -1,0 +1,54 @@
+"""What a kernel is told: 64-bit integers in a fixed order, packed into one argument by the caller.
+
+Addresses and strides, not arrays: at a batch of one, wrapping five tensors as arrays would cost more than solving
+the problem, and one compiled kernel serves every dtype and memory layout.
+"""
+
+from __future__ import annotations
+
+import struct
+
+(
+    START,  # samples START to STOP
+    STOP,
+    SCRATCH,  # address of scratch_size(K, M) numbers for solve_pending
+    ROWS,  # K
+    DIM,  # M
+    U,  # address of the contiguous nominal actions (B, M)
+    SINGLE,  # 1 if they, the actions and their gradients are float32, 0 if float64
+    A,  # address of the coefficients, with strides of batch and row in elements
+    A_BATCH,
+    A_ROW,
+    C,  # address of the contiguous offsets (B, K)
+    LOW,  # address of the lower bounds
+    HIGH,
+    BOX_BATCH,  # M, or 0 where all samples share the box
+    WEIGHT,  # address: the diagonal (M,) of kind 1; L and its inverse (2, M, M) of kind 2; (B, 2, M, M) of kind 3
+    WEIGHT_KIND,  # 0 for the identity
+    FACES,  # address (B, M + 2) int16
+    # To solve: addresses of the results
+    ACTION,  # (B, M)
+    SLACK,  # (B,) float64, zeros before the first kernel
+    STATUS,  # (B,) int8
+    BACKUP,  # address of the backup action, 0 for the default
+    BACKUP_BATCH,  # M, or 0 where all samples share it
+) = range(22)
+
+# To differentiate: addresses of the incoming gradient and of those wanted, 0 for those that are not
+GRADIENT, GRAD_U, GRAD_A, GRAD_C, GRAD_LOW, GRAD_HIGH, GRAD_WEIGHT = range(17, 24)
+
+PENDING = -1
+"""Status of a sample that still needs the general solver."""
+
+BAD_WEIGHT = -1
+"""Code of a kernel that was given a weight which is none."""
+
+pack_forward = struct.Struct("22q").pack
+pack_backward = struct.Struct("24q").pack
+
+
+def scratch_size(rows: int, dim: int) -> int:
+    """Numbers that the general solver needs to work with: a table, its columns in whole vectors, and the rest."""
+    constraints = rows + 2 * dim
+    whole = (constraints + 3) // 4 * 4
+    return (constraints + whole) * (dim + 4) + 4 * dim * dim + 12 * (dim + 1)
