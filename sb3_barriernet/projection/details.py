@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import ctypes
+from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor
+
+
+@cache
+def _memory(size: int) -> Any:
+    """The type of ``size`` bytes of memory, zeros at first."""
+    return ctypes.c_char * size
 
 
 class Details:
@@ -16,11 +24,11 @@ class Details:
     def __init__(self, batch: int, dim: int):
         self.batch = batch
         self.dim = dim
-        self.memory = bytearray(batch * (2 * dim + 13) + 1)
+        self.memory = _memory(batch * (2 * dim + 13))()
 
     def addresses(self) -> tuple[int, int, int]:
         """Of slack, faces and status."""
-        start = ctypes.addressof(ctypes.c_char.from_buffer(self.memory))
+        start = ctypes.addressof(self.memory)
         faces = start + 8 * self.batch
         return start, faces, faces + 2 * self.batch * (self.dim + 2)
 

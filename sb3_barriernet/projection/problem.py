@@ -58,7 +58,7 @@ def make_problem(
     batch, _, dim = shape
     low = _bring_vector("low", low, u_nom, batch, dim)
     high = _bring_vector("high", high, u_nom, batch, dim)
-    if low.ndim != high.ndim:
+    if low.dim() != high.dim():
         low, high = low.expand(batch, dim), high.expand(batch, dim)
     if weight is not None:
         weight = _bring_weight(weight, u_nom, batch, dim)
@@ -75,8 +75,7 @@ def _double(tensor: Tensor, like: Tensor) -> Tensor:
 
 def _bring_vector(name: str, value: Vector, like: Tensor, batch: int, dim: int) -> Tensor:
     tensor = value if isinstance(value, Tensor) else torch.as_tensor(np.asarray(value, dtype=np.float64))
-    shape = tensor.shape
-    if shape != (dim,) and shape != (batch, dim):
+    if tensor.shape not in ((dim,), (batch, dim)):
         raise ConfigurationError(
             f"Found `{name}` of shape {tuple(shape)}; expected ({dim},) or ({batch}, {dim}) for nominal actions of "
             f"shape {tuple(like.shape)}. Use infinity where an action has no bound."

@@ -20,9 +20,7 @@ def run_forward(problem: Problem) -> tuple[Tensor, Details]:
     batch, rows, dim = problem.A.shape
     # The tensors must stay alive while the kernels work on their addresses.
     tensors, where = locate(problem)
-    backup = problem.backup
-    if backup is not None and not backup.is_contiguous():
-        backup = backup.contiguous()
+    backup = None if problem.backup is None else problem.backup.contiguous()
     action = torch.empty_like(tensors[0])
     details = Details(batch, dim)
     slack, faces, status = details.addresses()

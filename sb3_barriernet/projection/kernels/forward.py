@@ -70,7 +70,8 @@ def correct(local, scale, A, A_row, c, rows, lines, found, weight_kind):
 @kernel
 def judge(local, point, A, A_row, c, rows):
     """Status of a valid sample at the clipped action."""
-    if rows_hold(local, point, A, A_row, c, rows):
+    # Over two actions the first look was in `pass_untouched`.
+    if local.width != 2 and rows_hold(local, point, A, A_row, c, rows):
         return INACTIVE
     second = inspect_rows(local, A, A_row, c, rows)
     if second == HOLDS:
@@ -79,17 +80,63 @@ def judge(local, point, A, A_row, c, rows):
 
 
 @kernel
-def pass_untouched(u, single, low, high, A, A_row, c, rows, action):
-    """The commonest outcome, without loops over two actions: in the box, no row broken. Whether it is that."""
-    x = read(u, 0, single)
-    y = read(u, 1, single)
-    below, above = reals(low, 1), reals(high, 1)
-    inside = (x >= below[0]) & (x <= above[0]) & (y >= below[1]) & (y <= above[1])
-    if not (inside and abs(x) + abs(y) <= LARGEST and planar_rows_hold(x, y, A, A_row, c, rows)):
-        return False
-    write(action, 0, single, x)
-    write(action, 1, single, y)
-    return True
+def pass_untouched(
+    sample, stop, u, single, low, high, box_step, A, A_step, A_row, c, rows, action, status, faces
+):  # fmt: skip
+    """The commonest outcome over two actions, in the tightest loop: in the box, no row broken.
+
+    :return: the first sample from ``sample`` on that is different, or ``stop``
+    """
+    A += sample * A_step
+    c += sample * 8 * rows
+    low += sample * box_step
+    high += sample * box_step
+    while sample < stop:
+        x, y = read(u, 2 * sample, single), read(u, 2 * sample + 1, single)
+        below, above = reals(low, 1), reals(high, 1)
+        inside = (x >= below[0]) & (x <= above[0]) & (y >= below[1]) & (y <= above[1])
+        inside &= abs(x) + abs(y) <= LARGEST
+        if not (inside and planar_rows_hold(x, y, A, A_row, c, rows)):
+            break
+        A += A_step
+        c += 8 * rows
+        low += box_step
+        high += box_step
+        write(action, 2 * sample, single, x)
+        write(action, 2 * sample + 1, single, y)
+        status[sample] = INACTIVE
+        faces[sample, 0] = 0
+        faces[sample, 1] = -1
+        faces[sample, 2] = -1
+        faces[sample, 3] = -1
+        sample += 1
+    return sample
+
+
+@kernel
+def correct(local, scale, A, A_row, c, rows, lines, found, weight_kind):
+    """Solve a broken sample whose weight is diagonal; the number of faces, -1 if the general solver has to."""
+    dim = local.width
+    count = -1
+    if dim == 2 and weight_kind < 2 and rows <= MOST_PLANAR_ROWS:
+        count = solve_planar(local, scale, A, A_row, c, rows, lines, found)
+    elif dim == 1 and weight_kind < 2:
+        count = solve_interval(local, A, A_row, c, rows, found)
+    if count >= 0:
+        keep_on_bounds(local, rows, found, count)
+    return count
+
+
+@kernel
+def judge(local, point, A, A_row, c, rows):
+    """Status of a valid sample at the clipped action."""
+    # Over two actions the first look was in `pass_untouched`.
+    if local.width != 2 and rows_hold(local, point, A, A_row, c, rows):
+        return INACTIVE
+    second = inspect_rows(local, A, A_row, c, rows)
+    if second == HOLDS:
+        return INACTIVE
+    return INVALID if second == NOT_FINITE else ACTIVE
 
 
 @entry
@@ -116,20 +163,20 @@ def screen(arguments):
     if not fill_scale(scale, given[layout.WEIGHT], weight_kind):
         return BAD_WEIGHT
     pending = 0
-    for sample in range(given[layout.START], given[layout.STOP]):
+    sample, stop = given[layout.START], given[layout.STOP]
+    while True:
+        if dim == 2:
+            sample = pass_untouched(
+                sample, stop, given[layout.U], single, given[layout.LOW], given[layout.HIGH], box_step,
+                given[layout.A], A_step, A_row, given[layout.C], rows, given[layout.ACTION], status, faces,
+            )  # fmt: skip
+        if sample >= stop:
+            return pending
         A, c = given[layout.A] + sample * A_step, given[layout.C] + sample * c_step
         low, high = given[layout.LOW] + sample * box_step, given[layout.HIGH] + sample * box_step
-        u, action = given[layout.U] + sample * u_step, given[layout.ACTION] + sample * u_step
-        if dim == 2 and pass_untouched(u, single, low, high, A, A_row, c, rows, action):
-            status[sample] = INACTIVE
-            faces[sample, 0] = 0
-            faces[sample, 1] = -1
-            faces[sample, 2] = -1
-            faces[sample, 3] = -1
-            continue
         count = 0
         verdict = INVALID
-        if load_sample(local, u, single, low, high):
+        if load_sample(local, given[layout.U] + sample * u_step, single, low, high):
             verdict = judge(local, point, A, A_row, c, rows)
             count = clipped_faces(local, rows, found)
             if verdict == INACTIVE and count > 0 and weight_kind > 1:
@@ -140,11 +187,11 @@ def screen(arguments):
         status[sample] = verdict
         if verdict == PENDING:
             pending += 1
-            continue
-        if verdict == INVALID:
-            count = 0
-            slack[sample] = np.inf
-            load_backup(local, backup + sample * backup_step if backup != 0 else 0)
-        store_action(local, action, single)
-        store_faces(faces, sample, -1 if verdict == INVALID else 0, found, count)
-    return pending
+        else:
+            if verdict == INVALID:
+                count = 0
+                slack[sample] = np.inf
+                load_backup(local, backup + sample * backup_step if backup != 0 else 0)
+            store_action(local, given[layout.ACTION] + sample * u_step, single)
+            store_faces(faces, sample, -1 if verdict == INVALID else 0, found, count)
+        sample += 1

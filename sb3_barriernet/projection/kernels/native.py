@@ -63,7 +63,10 @@ def _compile(module: str, name: str, machine: Any) -> bytes:
     for function in program.functions:
         if not function.is_declaration and function.name != name:
             function.linkage = llvm.Linkage.internal
-    builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=3))
+    # Kernels say themselves what goes into vectors; guesses on top of it gather from memory what lies in a row.
+    options = llvm.create_pipeline_tuning_options(speed_level=3)
+    options.loop_vectorization = options.slp_vectorization = options.loop_unrolling = False
+    builder = llvm.create_pass_builder(machine, options)
     builder.getModulePassManager().run(program, builder)
     return machine.emit_object(program)
 

@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from sb3_barriernet.projection.kernels.compiling import kernel
-from sb3_barriernet.projection.kernels.lanes import LANES, every, fill, load, load_pairs, load_strided, sums
+from sb3_barriernet.projection.kernels.lanes import (
+    LANES,
+    cross,
+    every,
+    fill,
+    load,
+    load_crossed_pairs,
+    load_pairs,
+    load_strided,
+    magnitude,
+    sums,
+)
 from sb3_barriernet.projection.kernels.sample import LARGEST
 from sb3_barriernet.projection.kernels.views import reals
 
@@ -33,18 +44,25 @@ def planar_rows_hold(x, y, A, A_row, c, rows):
         hold = True
         for k in range(rows):
             row = reals(A + 8 * k * A_row, 1)
-            total = row[0] * x + row[1] * y + reals(c, 1)[k]
-            hold &= (total >= 0.0) & (total <= LARGEST)
+            residual = row[0] * x + row[1] * y + reals(c, 1)[k]
+            hold &= (residual >= 0.0) & (residual <= LARGEST)
         return hold
-    xs, ys = fill(x), fill(y)
-    zero, largest = fill(0.0), fill(LARGEST)
-    good = zero <= largest
-    for start in range(0, rows, LANES):
-        k = min(start, rows - LANES)
-        a, b = load_planar(A + 8 * k * A_row, A_row)
-        r = a * xs + b * ys + load(c + 8 * k)
-        good &= (r >= zero) & (r <= largest)
-    return every(good)
+    xs, ys, zero = fill(x), fill(y), fill(0.0)
+    total = zero  # NaN or infinite if any of them is
+    good = zero <= zero
+    k = 0
+    while k < rows:
+        k = min(k, rows - LANES)
+        if A_row == 2:
+            a, b = load_crossed_pairs(A + 16 * k)
+            r = a * xs + b * ys + cross(load(c + 8 * k))
+        else:
+            a, b = load_planar(A + 8 * k * A_row, A_row)
+            r = a * xs + b * ys + load(c + 8 * k)
+        good &= r >= zero
+        total += r
+        k += LANES
+    return every(good & (total <= fill(LARGEST)))
 
 
 @kernel
@@ -67,10 +85,8 @@ def partial_dot(row, point, dim):
 
 @kernel
 def rows_hold(local, point, A, A_row, c, rows):
-    """Whether every row holds at the clipped action, which lies at the address ``point``."""
+    """Whether every row over other than two actions holds at the clipped one, which lies at the address ``point``."""
     dim = local.width
-    if dim == 2:
-        return planar_rows_hold(local[3, 0], local[3, 1], A, A_row, c, rows)
     good = True
     if dim < LANES or rows < LANES:
         for k in range(rows):
@@ -95,8 +111,30 @@ def rows_hold(local, point, A, A_row, c, rows):
 
 
 @kernel
+def inspect_planar_rows(local, A, A_row, c, rows):
+    """:func:`inspect_rows` over two actions, four rows at a time."""
+    x, y, x_size, y_size = fill(local[3, 0]), fill(local[3, 1]), fill(local[4, 0]), fill(local[4, 1])
+    zero, largest = fill(0.0), fill(LARGEST)
+    holds = finite = zero <= zero
+    k = 0
+    while k < rows:
+        k = min(k, rows - LANES)
+        a, b = load_planar(A + 8 * k * A_row, A_row)
+        shift = load(c + 8 * k)
+        size = magnitude(a) * x_size + magnitude(b) * y_size + magnitude(shift)
+        finite &= (magnitude(a) <= largest) & (magnitude(b) <= largest) & (magnitude(shift) <= largest)
+        holds &= (a * x + b * y + shift >= fill(-FEASIBILITY) * size) & (size <= largest)
+        k += LANES
+    if not every(finite):
+        return NOT_FINITE
+    return HOLDS if every(holds) else BROKEN
+
+
+@kernel
 def inspect_rows(local, A, A_row, c, rows):
     """Second look at a sample that did not pass: ``HOLDS`` up to rounding, ``BROKEN`` or ``NOT_FINITE``."""
+    if local.width == 2 and rows >= LANES:
+        return inspect_planar_rows(local, A, A_row, c, rows)
     verdict = HOLDS
     for k in range(rows):
         row = reals(A + 8 * k * A_row, 1)
