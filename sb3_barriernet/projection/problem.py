@@ -77,8 +77,8 @@ def _bring_vector(name: str, value: Vector, like: Tensor, batch: int, dim: int) 
     tensor = value if isinstance(value, Tensor) else torch.as_tensor(np.asarray(value, dtype=np.float64))
     if tensor.shape not in ((dim,), (batch, dim)):
         raise ConfigurationError(
-            f"Found `{name}` of shape {tuple(shape)}; expected ({dim},) or ({batch}, {dim}) for nominal actions of "
-            f"shape {tuple(like.shape)}. Use infinity where an action has no bound."
+            f"Found `{name}` of shape {tuple(tensor.shape)}; expected ({dim},) or ({batch}, {dim}) for nominal actions "
+            f"of shape {tuple(like.shape)}. Use infinity where an action has no bound."
         )
     return _double(tensor, like)
 

@@ -94,6 +94,6 @@ class Projection:
 pytree.register_pytree_node(
     Projection,
     lambda result: ([result.action, result.slack, result.status, result.faces], result.num_rows),
-    lambda tensors, num_rows: Projection(*tensors, num_rows),
+    lambda tensors, num_rows: Projection(*tensors, num_rows),  # type: ignore[call-arg]
     serialized_type_name="sb3_barriernet.Projection",
 )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
@@ -42,7 +40,7 @@ def run_forward(problem: Problem) -> tuple[Tensor, Details]:
     return action, details
 
 
-def locate(problem: Problem) -> tuple[tuple[Tensor | None, ...], tuple[Any, ...]]:
+def locate(problem: Problem) -> tuple[list[Tensor], tuple[int, ...]]:
     """Tensors in the memory layout that kernels read, and the arguments that tell where they are."""
     u, A, c, low, high, weight, _ = problem
     _, rows, dim = A.shape
@@ -74,4 +72,4 @@ def locate(problem: Problem) -> tuple[tuple[Tensor | None, ...], tuple[Any, ...]
         0 if weight is None else weight.data_ptr(),
         weight_kind,
     )
-    return (u, A, c, low, high, weight), where
+    return [u, A, c, low, high] if weight is None else [u, A, c, low, high, weight], where

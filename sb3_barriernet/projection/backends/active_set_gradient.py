@@ -29,18 +29,17 @@ class ActiveSetProjection(torch.autograd.Function):
         return action
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        problem = Problem(*ctx.saved_tensors, None)
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        u, A, c, low, high, weight = ctx.saved_tensors
+        problem = Problem(u, A, c, low, high, weight, None)
         wanted = ctx.needs_input_grad[1:7]
         if torch.is_grad_enabled():  # create_graph=True: the gradient itself has to be differentiable.
             return (None, *_differentiable_gradients(problem, ctx.details.faces(), gradient, wanted), None)
         return (None, *_pull_back(problem, ctx.details, gradient, wanted), None)
 
 
-def _pull_back(
-    problem: Problem, details: Details, gradient: Tensor, wanted: tuple[bool, ...]
-) -> list[Tensor | None]:
-    u, A, c, low, high, weight, _ = problem
+def _pull_back(problem: Problem, details: Details, gradient: Tensor, wanted: tuple[bool, ...]) -> list[Tensor | None]:
+    u, A, c, low, _, weight, _ = problem
     batch, _, dim = A.shape
     tensors, where = locate(problem)
     gradient = gradient.contiguous()

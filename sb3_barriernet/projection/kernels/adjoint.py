@@ -114,7 +114,9 @@ def pull_back_general(
         action; and the slack, in the last column of row 0
     """
     dim = local.width
-    count = load_faces(local, root, unroot, table, normals, solution, basis, corner, chosen, A, A_row, c, rows, culprits > 0)
+    count = load_faces(
+        local, root, unroot, table, normals, solution, basis, corner, chosen, A, A_row, c, rows, culprits > 0
+    )
     for i in range(dim):
         solution[4, i] = local[0, i]
     apply_transposed(root, solution, 4, 0)
@@ -239,7 +241,8 @@ def pull_back(arguments):
         A, c = given[layout.A] + 8 * sample * given[layout.A_BATCH], given[layout.C] + 8 * sample * rows
         low, high = given[layout.LOW] + sample * box_step, given[layout.HIGH] + sample * box_step
         u, gradient = given[layout.U] + sample * u_step, given[layout.GRADIENT] + sample * u_step
-        grad_A, grad_c = offset(given[layout.GRAD_A], 8 * sample * rows * dim), offset(given[layout.GRAD_C], 8 * sample * rows)
+        grad_A = offset(given[layout.GRAD_A], 8 * sample * rows * dim)
+        grad_c = offset(given[layout.GRAD_C], 8 * sample * rows)
         grad_weight = offset(given[layout.GRAD_WEIGHT], 8 * sample * dim * dim)
         load_backward(local, u, gradient, low, high, single)
         culprits = faces[sample, 0]

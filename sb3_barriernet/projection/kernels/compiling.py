@@ -15,7 +15,8 @@ OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}, "no
 
 def kernel(function: Callable[..., Any]) -> Any:
     """A function that other kernels call, never Python."""
-    return numba.njit(no_cfunc_wrapper=True, **OPTIONS)(function)
+    options = {**OPTIONS, "no_cfunc_wrapper": True}
+    return numba.njit(**options)(function)
 
 
 def entry(function: Callable[[int], int]) -> Any:
@@ -30,12 +31,13 @@ def translate(function: Any) -> tuple[str, str]:
     machine code of it, the same takes a third of the time.
     """
     assert cpu_target.target_context  # made now, so that the process's other functions keep their optimiser
+    settings: Any = numba.config
     with global_compiler_lock:
-        level = numba.config.OPT
-        numba.config.OPT = type(level)(0)
+        level = settings.OPT
+        settings.OPT = type(level)(0)
         try:
             function.compile((numba.types.intp,))
         finally:
-            numba.config.OPT = level
+            settings.OPT = level
     ((signature, compiled),) = function.overloads.items()
     return function.inspect_llvm(signature), compiled.fndesc.llvm_cfunc_wrapper_name

@@ -54,32 +54,6 @@ def fill_scale(scale, weight, kind):
 
 
 @kernel
-def correct(local, scale, A, A_row, c, rows, lines, found, weight_kind):
-    """Solve a broken sample whose weight is diagonal; the number of faces, -1 if the general solver has to."""
-    dim = local.width
-    count = -1
-    if dim == 2 and weight_kind < 2 and rows <= MOST_PLANAR_ROWS:
-        count = solve_planar(local, scale, A, A_row, c, rows, lines, found)
-    elif dim == 1 and weight_kind < 2:
-        count = solve_interval(local, A, A_row, c, rows, found)
-    if count >= 0:
-        keep_on_bounds(local, rows, found, count)
-    return count
-
-
-@kernel
-def judge(local, point, A, A_row, c, rows):
-    """Status of a valid sample at the clipped action."""
-    # Over two actions the first look was in `pass_untouched`.
-    if local.width != 2 and rows_hold(local, point, A, A_row, c, rows):
-        return INACTIVE
-    second = inspect_rows(local, A, A_row, c, rows)
-    if second == HOLDS:
-        return INACTIVE
-    return INVALID if second == NOT_FINITE else ACTIVE
-
-
-@kernel
 def pass_untouched(
     sample, stop, u, single, low, high, box_step, A, A_step, A_row, c, rows, action, status, faces
 ):  # fmt: skip

@@ -14,7 +14,9 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.core import cgutils
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
-from numba.extending import intrinsic, lower_builtin, models, register_model
+from numba.extending import lower_builtin, models, register_model
+
+from sb3_barriernet.projection.kernels.views import intrinsic
 
 LANES = 4
 
@@ -164,8 +166,8 @@ def load_crossed_pairs(typingctx: Any, address: Any) -> Any:
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         step = ir.Constant(args[0].type, 8 * LANES)
-        halves = _load(builder, args[0], LANES), _load(builder, builder.add(args[0], step), LANES)
-        parts = [_shuffle(builder, *halves, order) for order in ([0, 4, 2, 6], [1, 5, 3, 7])]
+        first, second = _load(builder, args[0], LANES), _load(builder, builder.add(args[0], step), LANES)
+        parts = [_shuffle(builder, first, second, order) for order in ([0, 4, 2, 6], [1, 5, 3, 7])]
         return context.make_tuple(builder, sig.return_type, parts)
 
     return types.UniTuple(LANES_TYPE, 2)(types.intp), codegen
@@ -267,6 +269,7 @@ def sums(typingctx: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
             builder.fadd(_shuffle(builder, x, y, [0, 4, 2, 6]), _shuffle(builder, x, y, [1, 5, 3, 7]))
             for x, y in ((a, b), (c, d))
         ]
-        return builder.fadd(_shuffle(builder, *pairs, [0, 1, 4, 5]), _shuffle(builder, *pairs, [2, 3, 6, 7]))
+        left, right = pairs
+        return builder.fadd(_shuffle(builder, left, right, [0, 1, 4, 5]), _shuffle(builder, left, right, [2, 3, 6, 7]))
 
     return LANES_TYPE(LANES_TYPE, LANES_TYPE, LANES_TYPE, LANES_TYPE), codegen

@@ -8,13 +8,20 @@ and need nothing of numba once they are machine code.
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.core import cgutils
 from numba.core.typing.templates import AbstractTemplate, AttributeTemplate, infer_getattr, infer_global, signature
-from numba.extending import intrinsic, lower_builtin, lower_getattr, models, register_model
+from numba.extending import intrinsic as numba_intrinsic
+from numba.extending import lower_builtin, lower_getattr, models, register_model
+
+
+def intrinsic(function: Callable[..., Any]) -> Any:
+    """numba's decorator; its result takes one argument less than a type checker thinks."""
+    return numba_intrinsic(function)
 
 
 class View(types.Type):
