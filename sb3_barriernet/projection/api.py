@@ -57,17 +57,18 @@ def project(
     :param high: upper bounds, likewise
     :param weight: ``W``, by default the identity: a diagonal ``(M,)``, a symmetric positive definite matrix
         ``(M, M)``, or one for each sample ``(B, M, M)``
-    :param backend: ``"active_set"`` (compiled, CPU), ``"torch"`` (any device) or ``"cvxpylayers"`` (reference);
-        by default the fastest that can work on the tensors
+    :param backend: ``"active_set"`` (compiled for the CPU, where other tensors are brought), ``"torch"`` (tensor
+        operations on any device, for graphs and transforms) or ``"cvxpylayers"`` (reference); by default the first
+        that can work here
     :param backup: action for invalid samples, ``(M,)`` or ``(B, M)``, clipped to the box; by default 0, clipped
     :raises RowShapeError: if ``A`` or ``c`` do not fit ``u_nom``
     :raises ConfigurationError: if bounds, weight, backup or dtype cannot be used
     :raises BackendError: if there is no such backend, or it cannot work on these tensors
     """
     problem = make_problem(u_nom, A, c, low, high, weight, backup)
-    return get_backend(backend or _best_backend(u_nom))(problem)
+    return get_backend(backend or _best_backend())(problem)
 
 
-def _best_backend(u_nom: Tensor) -> str:
+def _best_backend() -> str:
     transformed = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
-    return "active_set" if u_nom.is_cpu and _HAS_NUMBA and not transformed else "torch"
+    return "active_set" if _HAS_NUMBA and not transformed else "torch"
