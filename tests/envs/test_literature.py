@@ -84,7 +84,7 @@ def test_environments_keep_the_interfaces(env_id):
 
 
 # The robot starts 29 m from its obstacle: test_literature_in_lockstep.py has attacks from everywhere.
-@pytest.mark.parametrize("env_id", TASKS.keys() - {"BarrierNetRobot-v0"})
+@pytest.mark.parametrize("env_id", [env_id for env_id in TASKS if env_id != "BarrierNetRobot-v0"])
 def test_no_attack_gets_through(env_id):
     env = TASKS[env_id](gym.make(env_id))
     report = assert_invariant(env, CLEARANCES[env_id], steps=1200, attacks=[Uniform, BangBang, Ramming])
