@@ -79,7 +79,7 @@ class ChengCarFollowingBarrier(BarrierObservation):
     between.
 
     :param env: a :class:`ChengCarFollowingEnv`
-    :param lead_time: ``T``, s. Shorter than 0.24 s, 100 m/s^2 do not suffice from one end of the slot to the other.
+    :param lead_time: ``T``, s. With 0.2 s and less, 100 m/s^2 do not suffice everywhere in the slot.
     :param gamma: share of the barrier that one step may use up
     """
 
