@@ -1,7 +1,7 @@
 """Thousands of games of the literature's tasks at once: nothing gets through in a million steps of any attack.
 
-Steps are those of the environments, which test_literature.py and its neighbours compare with the papers. The judges
-below know geometry only.
+Poles and unicycles move as written here, cars and robots as their environments do, which the neighbouring files compare
+with the papers. The judges know geometry only.
 """
 
 from __future__ import annotations
@@ -16,8 +16,12 @@ from sb3_barriernet import Status, project
 from sb3_barriernet.envs.literature import (
     ChengCarFollowingBarrier,
     ChengCarFollowingEnv,
+    ChengPendulumBarrier,
+    ChengPendulumEnv,
     EmamCarsBarrier,
     EmamCarsEnv,
+    EmamUnicycleBarrier,
+    EmamUnicycleEnv,
     cheng_car_following,
     emam_cars,
 )
@@ -35,7 +39,7 @@ class Games(Protocol):
 
     def start(self, rng: np.random.Generator, num: int) -> None: ...
 
-    def state(self) -> np.ndarray: ...
+    def state(self) -> tuple[np.ndarray, ...]: ...
 
     def step(self, action: np.ndarray) -> None: ...
 
@@ -45,7 +49,7 @@ class Games(Protocol):
 
 
 class Cars:
-    """Half of the games run into car 3, half let car 5 run into them; rear-enders are what a brake test is about."""
+    """Half of the games run into car 3, half let car 5 run into them."""
 
     def __init__(self, module, barrier, drivers, own_speed, top):
         self.move, self.dt, self.length = module.move, module.DT, module.MAX_STEPS
@@ -61,7 +65,7 @@ class Cars:
 
     def state(self):
         columns = (self.x[:, 0], self.v[:, 0], self.x[:, 3], self.v[:, 3], np.full(len(self.x), self.time))
-        return np.stack(columns, axis=-1)
+        return (np.stack(columns, axis=-1),)
 
     def step(self, action):
         self.x, self.v = self.move(self.x, self.v, self.time, self.drivers, action[:, 0])
@@ -94,7 +98,7 @@ class Robots:
         assert len(self.states) == num
 
     def state(self):
-        return self.states
+        return (self.states,)
 
     def step(self, action):
         self.states = move_robot(self.states, action)
@@ -107,6 +111,74 @@ class Robots:
         error = np.arctan2(15.0 - y, 40.0 - x) - theta
         turn = np.clip(np.arctan2(np.sin(error), np.cos(error)) / 0.1, -1.0, 1.0)
         return np.stack([turn, np.full_like(turn, 2.5)], axis=-1)
+
+
+class Poles:
+    """They push to the side that they lean to."""
+
+    top = np.array([15.0])
+    length = 200
+
+    def __init__(self):
+        self.barrier = ChengPendulumBarrier(ChengPendulumEnv()).barrier
+
+    def start(self, rng, num):
+        self.states = rng.uniform([-0.8, -0.5], [0.8, 0.5], size=(num, 2))
+
+    def state(self):
+        return (self.states,)
+
+    def step(self, action):
+        theta, omega = self.states.T
+        omega = omega + (15.0 * np.sin(theta) + 3.0 * action[:, 0]) * 0.05
+        self.states = np.stack([theta + 0.05 * omega, omega], axis=-1)
+
+    def clearance(self):
+        return 1.0 - np.abs(self.states[:, 0])
+
+    def ram(self):
+        return np.where(self.states[:, :1] > 0.0, self.top, -self.top)
+
+
+class Unicycles:
+    """They start beside the discs and drive into the nearest, forwards or backwards, dragged along."""
+
+    top = np.array([1.0, 1.0])
+    length = 400
+    discs = np.array([[0.0, 0.0], [-1.5, 1.5], [-1.5, -1.5], [1.5, -1.5], [1.5, 1.5]])
+
+    def __init__(self):
+        self.barrier = EmamUnicycleBarrier(EmamUnicycleEnv()).barrier
+
+    def start(self, rng, num):
+        poses = rng.uniform([-2.5, -2.5, -np.pi], [2.5, 2.5, np.pi], size=(8 * num, 3))
+        self.poses = poses[(self.barrier.start_values(poses, self.all_discs(8 * num)) >= 0.0).all(axis=-1)][:num]
+        assert len(self.poses) == num
+
+    def all_discs(self, num):
+        return np.broadcast_to(self.discs, (num, 5, 2))
+
+    def state(self):
+        return self.poses, self.all_discs(len(self.poses))
+
+    def step(self, action):
+        v, omega = action.T
+        x, y, theta = self.poses.T
+        turned = theta + 0.02 * omega
+        x = x + 0.02 * v * np.cos(theta) - 0.02 * 0.1 * np.cos(turned) ** 2
+        y = y + 0.02 * v * np.sin(theta) - 0.02 * 0.1 * np.cos(turned) * np.sin(turned)
+        self.poses = np.stack([x, y, turned], axis=-1)
+
+    def clearance(self):
+        return np.linalg.norm(self.poses[:, None, :2] - self.discs, axis=-1).min(axis=1) - 0.6
+
+    def ram(self):
+        away = self.discs - self.poses[:, None, :2]
+        nearest = np.linalg.norm(away, axis=-1).argmin(axis=1)
+        bearing = np.arctan2(*away[np.arange(len(away)), nearest].T[::-1]) - self.poses[:, 2]
+        direction = np.where(np.cos(bearing) > 0.0, 1.0, -1.0)
+        turn = np.clip(np.arctan2(direction * np.sin(bearing), direction * np.cos(bearing)) / 0.02, -1.0, 1.0)
+        return np.stack([direction, turn], axis=-1)
 
 
 def emam(factor: float) -> Games:
@@ -124,6 +196,8 @@ GAMES = {
     "Emam's cars, slower": lambda: emam(0.9),
     "Cheng's cars": lambda: cheng(cheng_car_following.TRUE),
     "Cheng's cars, as modelled": lambda: cheng(cheng_car_following.NOMINAL),
+    "pole": Poles,
+    "unicycle": Unicycles,
     "robot, R = 6 m": lambda: Robots(6.0),
     "robot, R = 10 m": lambda: Robots(10.0),
 }
@@ -136,14 +210,14 @@ def attack(kind: str, games: Games, steps: int, num: int) -> dict[str, int]:
     counts = {"violations": 0, "infeasible": 0, "corrected": 0, "steps": 0}
     while counts["steps"] < steps:
         games.start(rng, num)
-        assert (games.barrier.start_values(games.state()) >= 0.0).all()
+        assert (games.barrier.start_values(*games.state()) >= 0.0).all()
         corner = np.ones((num, len(games.top)))
         for _ in range(games.length):
             switch = rng.random(num) < 0.06
             corner[switch] = rng.choice([-1.0, 1.0], size=(switch.sum(), len(games.top)))
             noise = rng.uniform(-1.0, 1.0, size=corner.shape)
             nominal = {"uniform": noise * games.top, "bang_bang": corner * games.top, "ramming": games.ram()}[kind]
-            A, c = split_rows(th.as_tensor(games.barrier.rows(games.state())))
+            A, c = split_rows(th.as_tensor(games.barrier.rows(*games.state())))
             result = project(th.as_tensor(nominal.astype(np.float32)), A, c, low, high)
             games.step(result.action.numpy().astype(np.float64))
             counts["violations"] += int((games.clearance() < 0.0).sum())
@@ -159,7 +233,7 @@ def test_no_attack_gets_through(name, kind):
     counts = attack(kind, GAMES[name](), 6_000, 40)
     assert counts["violations"] == 0
     assert counts["infeasible"] == 0
-    assert counts["corrected"] > 200
+    assert counts["corrected"] > 100
 
 
 @pytest.mark.slow
@@ -167,7 +241,6 @@ def test_no_attack_gets_through(name, kind):
 @pytest.mark.parametrize("name", GAMES)
 def test_no_attack_gets_through_in_a_million_steps(name, kind):
     counts = attack(kind, GAMES[name](), 1_000_000, 1000)
-    print(name, kind, counts)
     assert counts["violations"] == 0
     assert counts["infeasible"] == 0
 

@@ -23,8 +23,8 @@ EFFORT_COST = 0.02
 MAX_TURN_RATE, MAX_ACCELERATION, MAX_SPEED = 1.0, 2.5, 5.0  # rad/s, m/s^2, m/s
 LENGTH_SCALE = 50.0  # m
 
-OBSERVATION_LIMIT = 2.0
-"""Of a scaled observation: in 13.7 s the robot gets at most 68.5 m away from the start."""
+OBSERVATION_LIMIT = 2.5
+"""Of a scaled observation: in 13.7 s the robot gets at most 68.5 m away from the start, 118.5 m from the goal."""
 
 
 class BarrierNetRobotEnv(LiteratureTask):
@@ -106,9 +106,9 @@ class DiscAheadBarrier:
     is missing as long as ``0 <= v+ <= v_max``, which two more rows ask for. An absolute value is two rows, one for
     each side that the robot may turn to. So there are no margins but those of the turn rate itself.
 
-    *Feasibility.* ``omega = 0``, ``a = -gamma_1 v / dt`` satisfies every row in every state with ``psi >= 0``: by
-    convexity ``dt n . V >= h(q+) - h(q)``, so ``psi+ >= psi`` while nearing the disc. That takes
-    ``gamma_1 <= a_max dt / v_max``.
+    *Feasibility.* In every state with ``psi >= 0`` the action ``omega = 0``, ``a = -gamma_1 v / dt`` satisfies every
+    row while the robot nears the disc, as does coasting when it recedes: by convexity ``dt n . V >= h(q+) -
+    h(q)``, so ``psi+ >= psi``. That takes ``gamma_1 <= a_max dt / v_max``.
 
     :param radius: ``R``, m
     :param gammas: ``gamma_1``, ``gamma_2``: shares of ``h`` and of ``psi`` that one step may use up

@@ -25,9 +25,8 @@ BRAKING_GAP = 6.0  # m, of cars 2 and 3
 POSITION_SCALE = 100.0  # m
 NUDGE = 1e-9  # m
 
-OBSERVATION_LIMIT = 10.0
-"""Of a scaled observation: 1000 m and 300 m/s, several times what anything in an episode can reach."""
-
+OBSERVATION_LIMIT = 20.0
+"""Of a scaled observation: 2000 m and 600 m/s, which 4 s of 100 m/s^2 do not reach."""
 
 Gain: TypeAlias = float | np.ndarray
 
@@ -68,7 +67,7 @@ def accelerations(
 
 
 def find_slot(move: Move, drivers: Drivers, dt: float, num_steps: int) -> tuple[float, float]:
-    """How far behind car 1 the cars 3 and 5 are during an episode: at most, at least, m.
+    """How far behind car 1 the cars 3 and 5 are during an episode from :data:`START`: at most, at least, m.
 
     Nobody reacts to car 4, so this holds whatever it does. A speed that all cars share at the start makes no
     difference, because the gains are the same for all. But the cars 2 and 3 start right at the gap at which they

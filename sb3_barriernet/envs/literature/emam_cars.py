@@ -74,16 +74,16 @@ class EmamCarsBarrier(BarrierObservation):
     it, nothing helps, whatever the model. Rows about the gap to it are infeasible when it does.
 
     *What can.* Nobody reacts to us, and car 1 drives smoothly. For every factor from ``1 - error`` to ``1 + error``,
-    tried on a grid, car 3 stays at most ``F = 15.04 m`` behind car 1 and car 5 at least ``R = 24 m``. So protected is
-    a slot behind car 1, ``F + 2.99 <= p <= R - 2.99`` with ``p = x1 - x4``, of which cars 2, 3 and 5 do not figure
-    in the rows.
+    tried on a grid from the paper's start, car 3 stays at most ``F = 15.04 m`` behind car 1 and car 5 at least ``R =
+    24 m``. So protected is a slot behind car 1, ``F + 2.99 <= p <= R - 2.99`` with ``p = x1 - x4``; the rows know
+    nothing of the other cars.
 
     The position answers a step late (relative degree 2), so the rows speak about ``p + T p'`` with the lead time
     ``T >= dt``, an Euler step's chain with the inner gain ``dt / T``: within limits it keeps ``p`` within. Its next
     value is affine in the factor; rows for both extremes hold for everything between.
 
     *Feasibility.* With ``T >= 1 / (4 (1 - error))``, at a limit the cruise control of our car pushes inwards, and
-    full brake or push beats car 1, which needs at most 44 of the 50 m/s^2. Both limits leave a common action, because
+    full brake or push beats car 1, which needs at most 41 of the 50 m/s^2. Both limits leave a common action, because
     the slot is 2.8 m wide and a step takes less than ``gamma`` of that.
 
     *Start.* At 18 m and 5 m/s faster than car 1 we are not in the slot yet; neither is car 3 at its furthest. So the
