@@ -22,7 +22,10 @@ PURSUIT_TASKS: dict[str, dict[str, Any]] = {
 """Every task and what it is made of; ids of their own, because not every tool passes keywords on."""
 
 LITERATURE_TASKS: dict[str, tuple[str, dict[str, Any]]] = {
+    "BarrierNetRobot-v0": ("barriernet_robot:BarrierNetRobotEnv", {}),
+    "ChengCarFollowing-v0": ("cheng_car_following:ChengCarFollowingEnv", {}),
     "ChengPendulum-v0": ("cheng_pendulum:ChengPendulumEnv", {}),
+    "EmamCars-v0": ("emam_cars:EmamCarsEnv", {}),
     "EmamUnicycle-v0": ("emam_unicycle:EmamUnicycleEnv", {"random_start": True}),
 }
 """Tasks rebuilt from papers: module and class under ``sb3_barriernet.envs.literature``, and keywords."""

@@ -9,12 +9,15 @@ from gymnasium.utils.env_checker import check_env as check_gymnasium
 from stable_baselines3.common.env_checker import check_env as check_sb3
 
 import sb3_barriernet  # noqa: F401  (registers the tasks)
-from sb3_barriernet.barriers import SymbolicBarrier
+from sb3_barriernet.barriers import OneStepBarrier, SymbolicBarrier
 from sb3_barriernet.barriers.geometry import outside_disc
 from sb3_barriernet.envs.barrier_observation import BarrierObservation
 from sb3_barriernet.envs.literature import (
+    BarrierNetRobotBarrier,
+    ChengCarFollowingBarrier,
     ChengPendulumBarrier,
     ChengPendulumEnv,
+    EmamCarsBarrier,
     EmamUnicycleBarrier,
     EmamUnicycleEnv,
 )
@@ -22,11 +25,17 @@ from sb3_barriernet.envs.literature.cheng_pendulum import coefficients
 from sb3_barriernet.envs.literature.emam_unicycle import DISCS
 from sb3_barriernet.evaluation.attacks import ATTACKS, BangBang, Ramming, Uniform
 from sb3_barriernet.evaluation.feasibility import diagnose
-from sb3_barriernet.evaluation.invariance import assert_invariant
+from sb3_barriernet.evaluation.invariance import assert_invariant, attack_barrier
 from sb3_barriernet.projection.row_filter import RowFilter
-from sb3_barriernet.systems import unicycle_with_velocity
+from sb3_barriernet.systems import OneStepMap, unicycle_with_velocity
 
-TASKS = {"ChengPendulum-v0": ChengPendulumBarrier, "EmamUnicycle-v0": EmamUnicycleBarrier}
+TASKS = {
+    "BarrierNetRobot-v0": BarrierNetRobotBarrier,
+    "ChengCarFollowing-v0": ChengCarFollowingBarrier,
+    "ChengPendulum-v0": ChengPendulumBarrier,
+    "EmamCars-v0": EmamCarsBarrier,
+    "EmamUnicycle-v0": EmamUnicycleBarrier,
+}
 
 
 def pendulum_clearance(env: gym.Env) -> float:
@@ -40,7 +49,31 @@ def unicycle_clearance(env: gym.Env) -> float:
     return min(np.hypot(x - cx, y - cy) for cx, cy in centres) - 0.6
 
 
-CLEARANCES = {"ChengPendulum-v0": pendulum_clearance, "EmamUnicycle-v0": unicycle_clearance}
+def robot_clearance(env: gym.Env) -> float:
+    x, y, *_ = env.state
+    return np.hypot(x - 40.0, y - 15.0) - 6.0
+
+
+def smallest_gap(env: gym.Env) -> float:
+    _, _, car3, car4, car5 = env.state[::2]
+    return min(car3 - car4, car4 - car5)
+
+
+CLEARANCES = {
+    "BarrierNetRobot-v0": robot_clearance,
+    "ChengCarFollowing-v0": lambda env: smallest_gap(env) - 2.0,
+    "ChengPendulum-v0": pendulum_clearance,
+    "EmamCars-v0": lambda env: smallest_gap(env) - 2.99,
+    "EmamUnicycle-v0": unicycle_clearance,
+}
+
+RECKLESS = {
+    "BarrierNetRobot-v0": [0.0, 2.5],
+    "ChengCarFollowing-v0": [100.0],
+    "ChengPendulum-v0": [15.0],
+    "EmamCars-v0": [1.0],
+    "EmamUnicycle-v0": [1.0, 0.1],  # ahead with little turning: noise alone stays near the start
+}
 
 
 @pytest.mark.parametrize("env_id", TASKS)
@@ -50,15 +83,40 @@ def test_environments_keep_the_interfaces(env_id):
     check_sb3(gym.make(env_id))
 
 
-@pytest.mark.parametrize("env_id", TASKS)
+# The robot starts 29 m from its obstacle: test_literature_in_lockstep.py has attacks from everywhere.
+@pytest.mark.parametrize("env_id", [env_id for env_id in TASKS if env_id != "BarrierNetRobot-v0"])
 def test_no_attack_gets_through(env_id):
     env = TASKS[env_id](gym.make(env_id))
     report = assert_invariant(env, CLEARANCES[env_id], steps=1200, attacks=[Uniform, BangBang, Ramming])
     assert report.worst.corrected > 50
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("env_id", TASKS)
+def test_the_same_seed_and_actions_make_the_same_episode(env_id):
+    first, second = (play(gym.make(env_id)) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+
+
+def play(env: gym.Env) -> np.ndarray:
+    env.action_space.seed(3)
+    observation, _ = env.reset(seed=3)
+    seen = [observation]
+    for _ in range(50):
+        seen.append(env.step(env.action_space.sample())[0])
+    assert env.observation_space.is_bounded()
+    assert all(env.observation_space.contains(observation) for observation in seen)
+    return np.array(seen)
+
+
+# The others have a million steps of the first three attacks in test_literature_in_lockstep.py.
+@pytest.mark.slow
+@pytest.mark.parametrize("env_id", ["BarrierNetRobot-v0", "ChengCarFollowing-v0", "EmamCars-v0"])
+def test_looking_ahead_does_not_get_through(env_id):
+    assert_invariant(TASKS[env_id](gym.make(env_id)), CLEARANCES[env_id], steps=5_000, attacks=ATTACKS[3:])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("env_id", ["ChengPendulum-v0", "EmamUnicycle-v0"])
 def test_no_attack_gets_through_in_long_runs(env_id):
     env = TASKS[env_id](gym.make(env_id))
     assert_invariant(env, CLEARANCES[env_id], steps=100_000, attacks=ATTACKS[:3])
@@ -66,20 +124,19 @@ def test_no_attack_gets_through_in_long_runs(env_id):
 
 
 @pytest.mark.parametrize("env_id", TASKS)
-def test_unfiltered_the_same_noise_breaks_it_and_info_says_so(env_id):
+def test_unfiltered_recklessness_breaks_it_and_info_says_so(env_id):
     env = gym.make(env_id)
-    env.action_space.seed(0)
     env.reset(seed=0)
-    broken = 0
+    broken = broken_in_episode = 0
     for _ in range(3000):
-        # Forward with little turning: noise alone stays near the start.
-        action = env.action_space.high * np.array([1.0, 0.1], dtype=np.float32)[: env.action_space.shape[0]]
-        *_, terminated, truncated, info = env.step(action)
+        *_, terminated, truncated, info = env.step(np.array(RECKLESS[env_id], dtype=np.float32))
         assert info["violation"] == (CLEARANCES[env_id](env.unwrapped) < 0.0)
         assert info["clearance"] == pytest.approx(CLEARANCES[env_id](env.unwrapped))
-        broken += info["violation"]
+        broken, broken_in_episode = broken + info["violation"], broken_in_episode + info["violation"]
+        assert info["violation_steps"] == broken_in_episode
         if terminated or truncated:
             env.reset()
+            broken_in_episode = 0
     assert broken > 100
 
 
@@ -125,6 +182,22 @@ def test_the_pendulums_rows_hold_for_every_model_between_the_extremes(share):
     omega = omega + (fall * np.sin(theta) + push * torque[allowed]) * 0.05
     theta = theta + 0.05 * omega
     assert np.abs(theta + 0.3 * omega).max() <= 1.0
+
+
+def test_a_pendulum_that_trusts_its_nominal_model_falls():
+    """The true pendulum is lighter: torque that seemed to bring it just to the limit throws it beyond."""
+    theta, omega, torque = sp.symbols("theta omega torque", real=True)
+    fall, push = coefficients(1.4, 1.4)
+    faster = omega + (fall * sp.sin(theta) + push * torque) * 0.05
+    lead = theta + 0.3 * omega
+    nominal = OneStepBarrier(
+        OneStepMap([theta, omega], [torque], [theta + faster * 0.05, faster]), [1.0 - lead, 1.0 + lead], gamma=1.0
+    )
+    trusting = BarrierObservation(ChengPendulumEnv(), nominal, lambda env: (env.state,))
+    report = attack_barrier(trusting, pendulum_clearance, steps=500, attacks=[BangBang, Ramming])
+    assert report.violations > 10
+    careful = ChengPendulumBarrier(ChengPendulumEnv(), gamma=1.0)
+    assert_invariant(careful, pendulum_clearance, steps=500, attacks=[BangBang, Ramming])
 
 
 def test_the_unicycle_is_dragged_as_the_paper_says():

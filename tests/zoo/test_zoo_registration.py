@@ -15,7 +15,7 @@ import rl_zoo3.utils
 import yaml
 
 from sb3_barriernet import BarrierPPO
-from sb3_barriernet.envs.registration import PURSUIT_TASKS
+from sb3_barriernet.envs.registration import LITERATURE_TASKS, PURSUIT_TASKS
 from sb3_barriernet.errors import ConfigurationError
 from sb3_barriernet.zoo import register
 from sb3_barriernet.zoo.packaged_config import default_config, packaged_config, prefer_packaged_config
@@ -101,10 +101,14 @@ def test_every_task_has_a_block(algo: str) -> None:
     path = packaged_config(algo)
     assert path is not None
     blocks = yaml.safe_load(path.read_text(encoding="utf-8"))
-    assert set(blocks) - {"default"} == set(PURSUIT_TASKS)
+    assert set(blocks) - {"default"} == {*PURSUIT_TASKS, *LITERATURE_TASKS}
 
 
 def test_baseline_differs_from_barrierppo_in_what_a_filter_needs_only() -> None:
     ours, baseline = (yaml.safe_load(packaged_config(a).read_text("utf-8")) for a in ("barrierppo", "ppo"))  # type: ignore[union-attr]
     for env_id, block in baseline.items():
-        assert {**block, "policy": "MlpPolicy", "correction_coef": "ramp_1.0"} == ours[env_id]
+        same = {**block, "policy": "MlpPolicy", "correction_coef": ours[env_id]["correction_coef"]}
+        if "action_std" in ours[env_id]:  # a keyword of BarrierPPO, and of the baseline's policy
+            same["action_std"] = ours[env_id]["action_std"]
+            assert same.pop("policy_kwargs") == f"dict(action_std={same['action_std']})"
+        assert same == ours[env_id]

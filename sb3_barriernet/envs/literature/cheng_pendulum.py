@@ -14,6 +14,7 @@ from gymnasium import spaces
 from sb3_barriernet.barriers.one_step_barrier import OneStepBarrier
 from sb3_barriernet.barriers.stacked_barrier import StackedBarrier
 from sb3_barriernet.envs.barrier_observation import BarrierObservation
+from sb3_barriernet.envs.literature.task import LiteratureTask
 from sb3_barriernet.systems.one_step import OneStepMap
 
 ANGLE_LIMIT = 1.0  # rad
@@ -27,29 +28,27 @@ TRUE_SIZE, NOMINAL_SIZE = 1.0, 1.4  # mass in kg and length in m, which are equa
 MAX_STEPS = 200
 
 
-class ChengPendulumEnv(gym.Env):
+class ChengPendulumEnv(LiteratureTask):
     """State ``[theta, omega]`` in rad from upright, rad/s; observation ``[cos, sin, omega]``; action: torque, N m.
 
     Reward ``-(theta^2 + 0.1 omega^2 + 0.001 torque^2)``; 200 steps of 0.05 s, speed first. The paper leaves the
     initial speed open; here it is uniform within 0.5 rad/s.
     """
 
-    metadata = {"render_modes": []}  # noqa: RUF012  (Gymnasium declares it so)
+    max_steps = MAX_STEPS
 
     def __init__(self) -> None:
         top = np.array([1.0, 1.0, MAX_SPEED], dtype=np.float32)
         self.observation_space = spaces.Box(-top, top)
         self.action_space = spaces.Box(-MAX_TORQUE, MAX_TORQUE, (1,), np.float32)
         self.state = np.zeros(2)
-        self.steps = 0
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
         super().reset(seed=seed)
         self.state = self.np_random.uniform([-START_ANGLE, -START_SPEED], [START_ANGLE, START_SPEED])
-        self.steps = 0
-        return self._observation(), self._info()
+        return self.begin()
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         theta, omega = self.state.tolist()
@@ -59,16 +58,14 @@ class ChengPendulumEnv(gym.Env):
         faster = omega + (fall * math.sin(theta) + push * torque) * DT
         omega = min(max(faster, -MAX_SPEED), MAX_SPEED)
         self.state = np.array([theta + omega * DT, omega])
-        self.steps += 1
-        return self._observation(), reward, False, self.steps >= MAX_STEPS, self._info()
+        return self.finish(reward)
 
-    def _observation(self) -> np.ndarray:
+    def clearance(self) -> float:
+        return ANGLE_LIMIT - abs(float(self.state[0]))
+
+    def observation(self) -> np.ndarray:
         theta, omega = self.state
         return np.array([np.cos(theta), np.sin(theta), omega], dtype=np.float32)
-
-    def _info(self) -> dict[str, Any]:
-        clearance = ANGLE_LIMIT - abs(float(self.state[0]))
-        return {"clearance": clearance, "violation": clearance < 0.0}
 
 
 class ChengPendulumBarrier(BarrierObservation):

@@ -13,6 +13,7 @@ from gymnasium import spaces
 from sb3_barriernet.barriers.geometry import outside_disc
 from sb3_barriernet.barriers.symbolic_barrier import SymbolicBarrier
 from sb3_barriernet.envs.barrier_observation import BarrierObservation
+from sb3_barriernet.envs.literature.task import LiteratureTask
 from sb3_barriernet.systems.control_affine import ControlAffineSystem
 
 DT = 0.02  # s
@@ -24,9 +25,10 @@ DISCS = 1.5 * np.array([[0.0, 0.0], [-1.0, 1.0], [-1.0, -1.0], [1.0, -1.0], [1.0
 DISC_RADIUS = 0.6  # m
 STARTS = np.array([[-2.5, -2.5, 0.0], [-2.5, 2.5, 0.0], [-2.5, 0.0, 0.0], [2.5, -2.5, math.pi / 2]])  # m, m, rad
 ROUND_OFF_ALLOWANCE = 1e-5  # m
+FARTHEST = 25.0  # m: 20 s at 1.1 m/s from any start
 
 
-class EmamUnicycleEnv(gym.Env):
+class EmamUnicycleEnv(LiteratureTask):
     """State ``[x, y, theta]`` in m, m, rad; action ``[v, omega]`` within 1 m/s and 1 rad/s.
 
     A step of 0.02 s adds ``dt g(theta) u`` and then takes ``dt 0.1 cos(theta+)`` off along the new heading. Reward:
@@ -36,22 +38,21 @@ class EmamUnicycleEnv(gym.Env):
     :param random_start: start from one of the paper's four poses instead of the first
     """
 
-    metadata = {"render_modes": []}  # noqa: RUF012  (Gymnasium declares it so)
+    max_steps = MAX_STEPS
 
     def __init__(self, random_start: bool = False):
-        self.observation_space = spaces.Box(-np.inf, np.inf, (7,), np.float32)
+        top = np.array([FARTHEST, FARTHEST, 1.0, 1.0, 1.0, 1.0, 1.0], dtype=np.float32)
+        self.observation_space = spaces.Box(-top, top)
         self.action_space = spaces.Box(-1.0, 1.0, (2,), np.float32)
         self.random_start = random_start
         self.state = STARTS[0].copy()
-        self.steps = 0
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
         super().reset(seed=seed)
         self.state = STARTS[self.np_random.integers(len(STARTS)) if self.random_start else 0].copy()
-        self.steps = 0
-        return self._observation(), self._info()
+        return self.begin()
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         v, omega = np.clip(np.asarray(action, dtype=np.float64), -1.0, 1.0)
@@ -60,15 +61,15 @@ class EmamUnicycleEnv(gym.Env):
         self.state = self.state + DT * np.array([v * math.cos(theta), v * math.sin(theta), omega])
         heading = np.array([math.cos(self.state[2]), math.sin(self.state[2])])
         self.state[:2] -= DT * DRAG * heading[0] * heading
-        self.steps += 1
-        info = self._info()
-        reward = before - self._distance() + float(info["is_success"])
-        return self._observation(), reward, info["is_success"], self.steps >= MAX_STEPS, info
+        return self.finish(before - self._distance() + float(self.reached_goal()))
 
-    def _distance(self) -> float:
-        return float(np.linalg.norm(GOAL - self.state[:2]))
+    def clearance(self) -> float:
+        return float(np.linalg.norm(DISCS - self.state[:2], axis=1).min() - DISC_RADIUS)
 
-    def _observation(self) -> np.ndarray:
+    def reached_goal(self) -> bool:
+        return self._distance() <= GOAL_RADIUS
+
+    def observation(self) -> np.ndarray:
         x, y, theta = self.state
         cos, sin = math.cos(theta), math.sin(theta)
         distance = self._distance()
@@ -76,13 +77,8 @@ class EmamUnicycleEnv(gym.Env):
         compass = (cos * dx + sin * dy, cos * dy - sin * dx)
         return np.array([x, y, cos, sin, *compass, math.exp(-distance)], dtype=np.float32)
 
-    def _info(self) -> dict[str, Any]:
-        clearance = float(np.linalg.norm(DISCS - self.state[:2], axis=1).min() - DISC_RADIUS)
-        return {
-            "clearance": clearance,
-            "violation": clearance < 0.0,
-            "is_success": self._distance() <= GOAL_RADIUS,
-        }
+    def _distance(self) -> float:
+        return float(np.linalg.norm(GOAL - self.state[:2]))
 
 
 class EmamUnicycleBarrier(BarrierObservation):
