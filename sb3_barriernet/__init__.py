@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sb3_barriernet.barrier_ppo.nominal_policy import NominalActorCriticPolicy
     from sb3_barriernet.barriers.autograd_barrier import AutogradBarrier
     from sb3_barriernet.barriers.one_step_barrier import OneStepBarrier
+    from sb3_barriernet.barriers.simulated_barrier import SimulatedBarrier
     from sb3_barriernet.barriers.stacked_barrier import StackedBarrier
     from sb3_barriernet.barriers.symbolic_barrier import SymbolicBarrier
     from sb3_barriernet.barriers.virtual_point import VirtualPointBarrier
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from sb3_barriernet.envs.barrier_observation import BarrierObservation
     from sb3_barriernet.envs.pursuit_barrier import PursuitEvasionBarrier
     from sb3_barriernet.envs.reset_options import ResetOptions
+    from sb3_barriernet.envs.violation_counter import ViolationCounter
     from sb3_barriernet.evaluation.invariance import assert_invariant
     from sb3_barriernet.projection import Projection, ProjectionLayer, Status, project
     from sb3_barriernet.safety_filter import SafetyFilter
@@ -47,9 +49,11 @@ __all__ = [
     "PursuitEvasionBarrier",
     "ResetOptions",
     "SafetyFilter",
+    "SimulatedBarrier",
     "StackedBarrier",
     "Status",
     "SymbolicBarrier",
+    "ViolationCounter",
     "VirtualPointBarrier",
     "assert_invariant",
     "project",
@@ -72,9 +76,11 @@ __getattr__, __dir__ = lazy_exports(
         "PursuitEvasionBarrier": "envs.pursuit_barrier",
         "ResetOptions": "envs.reset_options",
         "SafetyFilter": "safety_filter",
+        "SimulatedBarrier": "barriers.simulated_barrier",
         "StackedBarrier": "barriers.stacked_barrier",
         "Status": "projection",
         "SymbolicBarrier": "barriers.symbolic_barrier",
+        "ViolationCounter": "envs.violation_counter",
         "VirtualPointBarrier": "barriers.virtual_point",
         "assert_invariant": "evaluation.invariance",
         "project": "projection",

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from sb3_barriernet.barriers.autograd_barrier import AutogradBarrier
     from sb3_barriernet.barriers.one_step_barrier import OneStepBarrier
     from sb3_barriernet.barriers.protocol import Barrier
+    from sb3_barriernet.barriers.simulated_barrier import SimulatedBarrier
     from sb3_barriernet.barriers.stacked_barrier import StackedBarrier
     from sb3_barriernet.barriers.symbolic_barrier import SymbolicBarrier
     from sb3_barriernet.barriers.virtual_point import VirtualPointBarrier
@@ -16,6 +17,7 @@ __all__ = [
     "AutogradBarrier",
     "Barrier",
     "OneStepBarrier",
+    "SimulatedBarrier",
     "StackedBarrier",
     "SymbolicBarrier",
     "VirtualPointBarrier",
@@ -27,6 +29,7 @@ __getattr__, __dir__ = lazy_exports(
         "AutogradBarrier": "autograd_barrier",
         "Barrier": "protocol",
         "OneStepBarrier": "one_step_barrier",
+        "SimulatedBarrier": "simulated_barrier",
         "StackedBarrier": "stacked_barrier",
         "SymbolicBarrier": "symbolic_barrier",
         "VirtualPointBarrier": "virtual_point",

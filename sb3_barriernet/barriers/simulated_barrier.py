@@ -1,0 +1,137 @@
+"""One-step rows from the simulator itself, where its step is not a formula."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+
+from sb3_barriernet.barriers.gains import check_share
+from sb3_barriernet.barriers.one_step_barrier import SHRINK
+from sb3_barriernet.errors import RowShapeError
+from sb3_barriernet.rows import EXTRA_COLUMNS, check_action_space
+
+AT_AN_END = 1e-6
+"""A backup this close to an end of the box, as a share of the range, has nothing to probe on that side."""
+
+
+class SimulatedBarrier:
+    r"""Rows that keep ``h(x) >= 0`` at every step of a simulator that can be started in any state.
+
+    With :math:`H(u) = h(x^+(u))` simulated at a backup action ``b`` and, one axis at a time, at an end of the action
+    box, and the slopes :math:`s_j` in between, the row is (5) of ``docs/theory.md`` in numbers:
+
+    .. math:: H(b) + s \cdot (u - b) - (1 - \kappa\gamma)\, h(x) \ge 0, \qquad 0 < \kappa\gamma \le 1 .
+
+    It is exact, to round-off, where ``H`` is affine, and at ``b`` anywhere. So if ``b`` never lowers ``h``, as braking
+    does where ``h`` counts the way to a stop, some action satisfies every row in every safe state.
+
+    Where ``H`` bends, ``curved=True`` probes both ends of every axis and states a row for each choice of sides. The
+    lower one of two secants through ``b`` lies below a function that is convex, or concave, along its axis. What bends
+    both ways, and the mixed derivatives, are not covered: ``shrink`` has to, and :meth:`excess` says by how much.
+
+    :param simulate: the next states ``(P, N)`` from one state ``(N,)`` and actions ``(P, M)``, the same ones whenever
+        it is asked
+    :param h: barrier functions ``(..., H)`` of states ``(..., N)``, safe where ``>= 0``
+    :param num_functions: ``H``
+    :param action_space: bounded box ``(M,)``
+    :param gamma: share of ``h`` that one step may use up, ``0 < gamma <= 1``
+    :param backup: the action ``b (M,)`` at a state; by default the middle of the box
+    :param curved: ``2^M`` rows for each function instead of one
+    :param shrink: taken off every ``h``, in its unit
+    :raises ActionSpaceError: if the actions cannot be filtered
+    :raises GainError: if the gain is not in (0, 1]
+
+    ``h`` and ``backup`` also get what :meth:`rows` gets beside the state, such as obstacles.
+    """
+
+    def __init__(
+        self,
+        simulate: Callable[[np.ndarray, np.ndarray], np.ndarray],
+        h: Callable[..., np.ndarray],
+        num_functions: int,
+        action_space: spaces.Box,
+        gamma: float = 0.5,
+        *,
+        backup: Callable[..., Any] | None = None,
+        curved: bool = False,
+        shrink: float = SHRINK,
+    ):
+        check_action_space(action_space)
+        check_share(gamma)
+        self.simulate, self.h, self.num_functions = simulate, h, int(num_functions)
+        self.low, self.high = action_space.low.astype(np.float64), action_space.high.astype(np.float64)
+        self.gamma, self.backup, self.curved, self.shrink = float(gamma), backup, curved, float(shrink)
+
+    @property
+    def action_dim(self) -> int:
+        """``M``."""
+        return len(self.low)
+
+    @property
+    def num_rows(self) -> int:
+        """``K``: ``H`` rows, or ``2^M H`` where the step is curved."""
+        return self.num_functions * (2**self.action_dim if self.curved else 1)
+
+    def rows(self, x: np.ndarray, *parameters: np.ndarray) -> np.ndarray:
+        """Barrier rows ``(..., K, M + 2)`` at states ``(..., N)``, simulated one state after the other."""
+        x = np.asarray(x, dtype=np.float64)
+        rows = np.empty((*x.shape[:-1], self.num_rows, self.action_dim + EXTRA_COLUMNS))
+        for index in np.ndindex(x.shape[:-1]):
+            rows[index] = self._rows_at(x[index], *(values[index] for values in parameters))
+        return rows
+
+    def start_values(self, x: np.ndarray, *parameters: np.ndarray) -> np.ndarray:
+        """``h``, shrunk, ``(..., H)``."""
+        values = self.h(np.asarray(x, dtype=np.float64), *parameters) - self.shrink
+        self._check(values)
+        return values
+
+    def excess(self, x: np.ndarray, actions: np.ndarray, *parameters: np.ndarray) -> np.ndarray:
+        """By how much the rows promise more than ``h`` after the step, ``(P, H)``, in the unit of ``h``.
+
+        :param x: one state ``(N,)``
+        :param actions: ``(P, M)``
+        """
+        a, drift, _ = np.split(self._rows_at(x, *parameters), [self.action_dim, self.action_dim + 1], axis=-1)
+        change = (a @ actions.T + drift).reshape(-1, self.num_functions, len(actions)).min(axis=0).T
+        after = self.start_values(self.simulate(x, actions), *parameters)
+        return change + self.start_values(x, *parameters) - after
+
+    def _rows_at(self, x: np.ndarray, *parameters: np.ndarray) -> np.ndarray:
+        backup = self._backup_at(x, *parameters)
+        reach = self._reach(backup)
+        probes = backup + np.concatenate([np.zeros((1, self.action_dim)), *map(np.diag, reach)])
+        values = self.start_values(self.simulate(x, probes), *parameters)
+        slopes = (values[1:] - values[0]).reshape(*reach.shape, self.num_functions) / reach[..., None]
+        now = self.start_values(x, *parameters)
+        axes = np.arange(self.action_dim)
+        rows = []
+        for sides in itertools.product(range(len(reach)), repeat=self.action_dim):
+            a = slopes[list(sides), axes].T
+            rows.append(np.column_stack([a, values[0] - a @ backup - now, self.gamma * now]))
+        return np.concatenate(rows)
+
+    def _backup_at(self, x: np.ndarray, *parameters: np.ndarray) -> np.ndarray:
+        if self.backup is None:
+            return 0.5 * (self.low + self.high)
+        return np.clip(np.asarray(self.backup(x, *parameters), dtype=np.float64), self.low, self.high)
+
+    def _reach(self, backup: np.ndarray) -> np.ndarray:
+        """From the backup to the farther end of every axis ``(1, M)``, or to both ends ``(2, M)``."""
+        down, up = self.low - backup, self.high - backup
+        farther = np.where(up >= -down, up, down)
+        if not self.curved:
+            return farther[None]
+        both, at_an_end = np.stack([down, up]), AT_AN_END * (self.high - self.low)
+        return np.where(np.abs(both) > at_an_end, both, farther)
+
+    def _check(self, values: np.ndarray) -> None:
+        if values.shape[-1] != self.num_functions:
+            raise RowShapeError(
+                f"Found barrier functions of shape {values.shape}; expected (..., {self.num_functions}). Let `h` map "
+                "states (..., N) to (..., H) and pass `num_functions=H`."
+            )
