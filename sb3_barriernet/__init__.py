@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sb3_barriernet.barrier_ppo.extractor import BarrierExtractor
     from sb3_barriernet.barrier_ppo.nominal_policy import NominalActorCriticPolicy
     from sb3_barriernet.barriers.autograd_barrier import AutogradBarrier
+    from sb3_barriernet.barriers.braking_car import BrakingCarBarrier
     from sb3_barriernet.barriers.one_step_barrier import OneStepBarrier
     from sb3_barriernet.barriers.simulated_barrier import SimulatedBarrier
     from sb3_barriernet.barriers.stacked_barrier import StackedBarrier
@@ -40,6 +41,7 @@ __all__ = [
     "BarrierExtractor",
     "BarrierObservation",
     "BarrierPPO",
+    "BrakingCarBarrier",
     "ControlAffineSystem",
     "NominalActorCriticPolicy",
     "OneStepBarrier",
@@ -67,6 +69,7 @@ __getattr__, __dir__ = lazy_exports(
         "BarrierExtractor": "barrier_ppo.extractor",
         "BarrierObservation": "envs.barrier_observation",
         "BarrierPPO": "barrier_ppo.barrier_ppo",
+        "BrakingCarBarrier": "barriers.braking_car",
         "ControlAffineSystem": "systems.control_affine",
         "NominalActorCriticPolicy": "barrier_ppo.nominal_policy",
         "OneStepBarrier": "barriers.one_step_barrier",

@@ -6,6 +6,7 @@ from sb3_barriernet.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from sb3_barriernet.barriers.autograd_barrier import AutogradBarrier
+    from sb3_barriernet.barriers.braking_car import BrakingCarBarrier
     from sb3_barriernet.barriers.one_step_barrier import OneStepBarrier
     from sb3_barriernet.barriers.protocol import Barrier
     from sb3_barriernet.barriers.simulated_barrier import SimulatedBarrier
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AutogradBarrier",
     "Barrier",
+    "BrakingCarBarrier",
     "OneStepBarrier",
     "SimulatedBarrier",
     "StackedBarrier",
@@ -28,6 +30,7 @@ __getattr__, __dir__ = lazy_exports(
     {
         "AutogradBarrier": "autograd_barrier",
         "Barrier": "protocol",
+        "BrakingCarBarrier": "braking_car",
         "OneStepBarrier": "one_step_barrier",
         "SimulatedBarrier": "simulated_barrier",
         "StackedBarrier": "stacked_barrier",

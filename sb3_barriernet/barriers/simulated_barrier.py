@@ -103,31 +103,37 @@ class SimulatedBarrier:
 
     def _rows_at(self, x: np.ndarray, *parameters: np.ndarray) -> np.ndarray:
         backup = self._backup_at(x, *parameters)
-        reach = self._reach(backup)
-        probes = backup + np.concatenate([np.zeros((1, self.action_dim)), *map(np.diag, reach)])
-        values = self.start_values(self.simulate(x, probes), *parameters)
-        slopes = (values[1:] - values[0]).reshape(*reach.shape, self.num_functions) / reach[..., None]
-        now = self.start_values(x, *parameters)
-        axes = np.arange(self.action_dim)
-        rows = []
-        for sides in itertools.product(range(len(reach)), repeat=self.action_dim):
-            a = slopes[list(sides), axes].T
-            rows.append(np.column_stack([a, values[0] - a @ backup - now, self.gamma * now]))
-        return np.concatenate(rows)
+        sides, corners = self._sides(backup), self._corners()
+        probes, order = np.unique(
+            (backup + corners * sides[:, None]).reshape(-1, self.action_dim), axis=0, return_inverse=True
+        )
+        values = self.start_values(self.simulate(x, probes), *parameters)[order.ravel()]
+        values = values.reshape(len(sides), len(corners), self.num_functions)
+        slopes = _planes_below(corners, values - values[:, :1]) / sides[..., None]
+        a = np.moveaxis(slopes, 1, -1)
+        now = np.broadcast_to(self.start_values(x, *parameters), a.shape[:-1])
+        drift = values[:, 0] - a @ backup - now
+        return np.concatenate([a, drift[..., None], self.gamma * now[..., None]], axis=-1).reshape(self.num_rows, -1)
 
     def _backup_at(self, x: np.ndarray, *parameters: np.ndarray) -> np.ndarray:
         if self.backup is None:
             return 0.5 * (self.low + self.high)
         return np.clip(np.asarray(self.backup(x, *parameters), dtype=np.float64), self.low, self.high)
 
-    def _reach(self, backup: np.ndarray) -> np.ndarray:
-        """From the backup to the farther end of every axis ``(1, M)``, or to both ends ``(2, M)``."""
+    def _sides(self, backup: np.ndarray) -> np.ndarray:
+        """Ways ``(Q, M)`` from the backup to corners of the box: the farthest, or one in every quadrant."""
         down, up = self.low - backup, self.high - backup
         farther = np.where(up >= -down, up, down)
         if not self.curved:
             return farther[None]
-        both, at_an_end = np.stack([down, up]), AT_AN_END * (self.high - self.low)
-        return np.where(np.abs(both) > at_an_end, both, farther)
+        both = np.stack([down, up])
+        both = np.where(np.abs(both) > AT_AN_END * (self.high - self.low), both, farther)
+        return np.array(list(itertools.product(*both.T)))
+
+    def _corners(self) -> np.ndarray:
+        """Which axes a probe moves along, ``(V, M)`` of 0 and 1: none, each alone, and all together where curved."""
+        corners = np.array(list(itertools.product((0.0, 1.0), repeat=self.action_dim)))
+        return corners if self.curved else corners[corners.sum(axis=-1) <= 1.0]
 
     def _check(self, values: np.ndarray) -> None:
         if values.shape[-1] != self.num_functions:
@@ -135,3 +141,11 @@ class SimulatedBarrier:
                 f"Found barrier functions of shape {values.shape}; expected (..., {self.num_functions}). Let `h` map "
                 "states (..., N) to (..., H) and pass `num_functions=H`."
             )
+
+
+def _planes_below(corners: np.ndarray, rises: np.ndarray) -> np.ndarray:
+    """Slopes ``(Q, M, H)`` of planes through zero that lie on or below the ``rises (Q, V, H)`` at all corners."""
+    count = corners.sum(axis=-1)
+    slopes = np.stack([rises[:, np.flatnonzero((count == 1) & (axis == 1))[0]] for axis in corners.T], axis=1)
+    above = np.einsum("vm,qmh->qvh", corners, slopes) - rises
+    return slopes - (above[:, 1:] / count[1:, None]).max(axis=1, keepdims=True)
