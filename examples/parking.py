@@ -1,4 +1,4 @@
-"""A car park of highway-env, made safe: the car touches neither a wall nor a parked car, not even while it learns.
+"""A car park of highway-env, made safe: the car touches neither wall nor car, not even while it learns.
 
     pip install sb3-barriernet[examples]
     python examples/parking.py [timesteps]
@@ -10,16 +10,14 @@ import sys
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.spaces import Box
 from highway_env import utils
 from stable_baselines3 import PPO
 
 from sb3_barriernet import ActionMap, BarrierObservation, BarrierPPO, ViolationCounter, assert_invariant
 from sb3_barriernet.barriers import BrakingCarBarrier
 
-PARKED, WALLS = 8, 4
+PARKED, WALLS, MARGIN = 8, 4, 0.05  # cars, walls, m
 ACCELERATION, STEERING, SLIP = 5.0, np.pi / 4, np.arctan(0.5)  # m/s^2, rad; the slip at full steering
-MARGIN = 0.05  # m
 
 
 def make_env() -> gym.Env:
@@ -27,11 +25,11 @@ def make_env() -> gym.Env:
 
 
 def make_safe(env: gym.Env) -> gym.Env:
-    """Act by acceleration and slip angle, and publish the barrier rows of all walls and parked cars."""
+    """Act by acceleration and slip angle, held for three frames, and publish the rows of all walls and parked cars."""
     high = np.array([ACCELERATION, SLIP], dtype=np.float32)
-    env = ActionMap(env, lambda u: [u[0] / ACCELERATION, np.arctan(2 * np.tan(u[1])) / STEERING], Box(-high, high))
-    # The action is held for three frames of a fifteenth of a second.
-    car = BrakingCarBarrier(PARKED + WALLS, env.action_space, length=5, width=2, dt=1 / 15, frames=3, margin=MARGIN)
+    box = gym.spaces.Box(-high, high)
+    env = ActionMap(env, lambda u: [u[0] / ACCELERATION, np.arctan(2 * np.tan(u[1])) / STEERING], box)
+    car = BrakingCarBarrier(PARKED + WALLS, box, length=5, width=2, dt=1 / 15, frames=3, margin=MARGIN)
     return BarrierObservation(env, car, car_and_obstacles)
 
 
@@ -49,16 +47,14 @@ def clearance(env: gym.Env) -> float:
     return -1.0 if env.vehicle.crashed else min(gap(env.vehicle.polygon(), o.polygon()) for o in obstacles(env))
 
 
-def gap(a: np.ndarray, b: np.ndarray) -> float:
-    """The largest distance between the shadows of two rectangles on their sides."""
+def gap(a: np.ndarray, b: np.ndarray) -> float:  # between the shadows of two rectangles on their own sides
     normals = [np.array([-y, x]) / np.hypot(x, y) for x, y in np.concatenate([np.diff(a, axis=0), np.diff(b, axis=0)])]
     return max(utils.interval_distance(*utils.project_polygon(a, n), *utils.project_polygon(b, n)) for n in normals)
 
 
 if __name__ == "__main__":
-    timesteps = int(sys.argv[1]) if len(sys.argv) > 1 else 5_000
-    print(assert_invariant(make_safe(make_env()), clearance, steps=200))
+    print(assert_invariant(make_safe(make_env()), clearance, steps=100))
     for algorithm, env in ((BarrierPPO, make_safe(make_env())), (PPO, make_env())):
         counted = ViolationCounter(env, clearance)
-        algorithm("MultiInputPolicy", counted, seed=0).learn(timesteps)
-        print(f"{algorithm.__name__}: {counted.violations} crashes in {counted.steps} training steps")
+        algorithm("MultiInputPolicy", counted, seed=0).learn(int(sys.argv[1]) if len(sys.argv) > 1 else 5_000)
+        print(f"{algorithm.__name__}: {counted.violations} violations in {counted.steps} training steps")

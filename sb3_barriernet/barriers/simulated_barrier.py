@@ -21,17 +21,21 @@ AT_AN_END = 1e-6
 class SimulatedBarrier:
     r"""Rows that keep ``h(x) >= 0`` at every step of a simulator that can be started in any state.
 
-    With :math:`H(u) = h(x^+(u))` simulated at a backup action ``b`` and, one axis at a time, at an end of the action
-    box, and the slopes :math:`s_j` in between, the row is (5) of ``docs/theory.md`` in numbers:
+    With :math:`H(u) = h(x^+(u))` simulated at a backup action ``b`` and, one axis at a time, at the farther end of the
+    action box, and the slopes :math:`s_j` in between, the row is (5) of ``docs/theory.md`` in numbers:
 
     .. math:: H(b) + s \cdot (u - b) - (1 - \kappa\gamma)\, h(x) \ge 0, \qquad 0 < \kappa\gamma \le 1 .
 
     It is exact, to round-off, where ``H`` is affine, and at ``b`` anywhere. So if ``b`` never lowers ``h``, as braking
     does where ``h`` counts the way to a stop, some action satisfies every row in every safe state.
 
-    Where ``H`` bends, ``curved=True`` probes both ends of every axis and states a row for each choice of sides. The
-    lower one of two secants through ``b`` lies below a function that is convex, or concave, along its axis. What bends
-    both ways, and the mixed derivatives, are not covered: ``shrink`` has to, and :meth:`excess` says by how much.
+    Where ``H`` bends, ``curved=True`` states one row for each of the ``2^M`` quadrants around ``b``: a plane through
+    ``H(b)``, on or below ``H`` at the quadrant's other corners. *Claim.* Where ``H`` is concave along every axis,
+    whatever its mixed derivatives, it lies above the plane in the whole quadrant. *Proof.* It lies above the
+    multilinear interpolation of its corners, one axis after the other; and that minus the plane is multilinear, so
+    least at a corner, where it is not negative. ∎
+
+    What bends otherwise is up to ``shrink``; :meth:`excess` measures by how much.
 
     :param simulate: the next states ``(P, N)`` from one state ``(N,)`` and actions ``(P, M)``, the same ones whenever
         it is asked
@@ -65,6 +69,7 @@ class SimulatedBarrier:
         self.simulate, self.h, self.num_functions = simulate, h, int(num_functions)
         self.low, self.high = action_space.low.astype(np.float64), action_space.high.astype(np.float64)
         self.gamma, self.backup, self.curved, self.shrink = float(gamma), backup, curved, float(shrink)
+        self._corners = _corners(self.action_dim, curved)
 
     @property
     def action_dim(self) -> int:
@@ -103,14 +108,12 @@ class SimulatedBarrier:
 
     def _rows_at(self, x: np.ndarray, *parameters: np.ndarray) -> np.ndarray:
         backup = self._backup_at(x, *parameters)
-        sides, corners = self._sides(backup), self._corners()
-        probes, order = np.unique(
-            (backup + corners * sides[:, None]).reshape(-1, self.action_dim), axis=0, return_inverse=True
-        )
+        sides = self._sides(backup)
+        actions = (backup + self._corners * sides[:, None]).reshape(-1, self.action_dim)
+        probes, order = np.unique(actions, axis=0, return_inverse=True)
         values = self.start_values(self.simulate(x, probes), *parameters)[order.ravel()]
-        values = values.reshape(len(sides), len(corners), self.num_functions)
-        slopes = _planes_below(corners, values - values[:, :1]) / sides[..., None]
-        a = np.moveaxis(slopes, 1, -1)
+        values = values.reshape(len(sides), len(self._corners), self.num_functions)
+        a = np.moveaxis(_planes_below(self._corners, values) / sides[..., None], 1, -1)
         now = np.broadcast_to(self.start_values(x, *parameters), a.shape[:-1])
         drift = values[:, 0] - a @ backup - now
         return np.concatenate([a, drift[..., None], self.gamma * now[..., None]], axis=-1).reshape(self.num_rows, -1)
@@ -130,11 +133,6 @@ class SimulatedBarrier:
         both = np.where(np.abs(both) > AT_AN_END * (self.high - self.low), both, farther)
         return np.array(list(itertools.product(*both.T)))
 
-    def _corners(self) -> np.ndarray:
-        """Which axes a probe moves along, ``(V, M)`` of 0 and 1: none, each alone, and all together where curved."""
-        corners = np.array(list(itertools.product((0.0, 1.0), repeat=self.action_dim)))
-        return corners if self.curved else corners[corners.sum(axis=-1) <= 1.0]
-
     def _check(self, values: np.ndarray) -> None:
         if values.shape[-1] != self.num_functions:
             raise RowShapeError(
@@ -143,9 +141,16 @@ class SimulatedBarrier:
             )
 
 
-def _planes_below(corners: np.ndarray, rises: np.ndarray) -> np.ndarray:
-    """Slopes ``(Q, M, H)`` of planes through zero that lie on or below the ``rises (Q, V, H)`` at all corners."""
-    count = corners.sum(axis=-1)
-    slopes = np.stack([rises[:, np.flatnonzero((count == 1) & (axis == 1))[0]] for axis in corners.T], axis=1)
-    above = np.einsum("vm,qmh->qvh", corners, slopes) - rises
-    return slopes - (above[:, 1:] / count[1:, None]).max(axis=1, keepdims=True)
+def _corners(action_dim: int, curved: bool) -> np.ndarray:
+    """Axes along which a probe leaves the backup, ``(V, M)`` of 0 and 1: none, each alone, then, if curved, more."""
+    alone = [np.zeros((1, action_dim)), np.eye(action_dim)]
+    several = [corner for corner in itertools.product((0.0, 1.0), repeat=action_dim) if sum(corner) > 1.0]
+    return np.concatenate([*alone, several] if curved and several else alone)
+
+
+def _planes_below(corners: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Rise ``(Q, M, H)`` along each axis of planes through the first of ``values (Q, V, H)``, above none of them."""
+    rises = values - values[:, :1]
+    along = rises[:, 1 : 1 + corners.shape[-1]]
+    above = np.einsum("vm,qmh->qvh", corners, along) - rises
+    return along - (above[:, 1:] / corners[1:].sum(axis=-1)[:, None]).max(axis=1, keepdims=True)
