@@ -44,7 +44,7 @@ class SimulatedBarrier:
     :param action_space: bounded box ``(M,)``
     :param gamma: share of ``h`` that one step may use up, ``0 < gamma <= 1``
     :param backup: the action ``b (M,)`` at a state; by default the middle of the box
-    :param curved: ``2^M`` rows for each function instead of one
+    :param curved: ``2^M`` rows for each function instead of one, from ``4^M`` probes instead of ``M + 1``
     :param shrink: taken off every ``h``, in its unit
     :raises ActionSpaceError: if the actions cannot be filtered
     :raises GainError: if the gain is not in (0, 1]
@@ -109,14 +109,15 @@ class SimulatedBarrier:
     def _rows_at(self, x: np.ndarray, *parameters: np.ndarray) -> np.ndarray:
         backup = self._backup_at(x, *parameters)
         sides = self._sides(backup)
-        actions = (backup + self._corners * sides[:, None]).reshape(-1, self.action_dim)
-        probes, order = np.unique(actions, axis=0, return_inverse=True)
-        values = self.start_values(self.simulate(x, probes), *parameters)[order.ravel()]
+        probes = (backup + self._corners * sides[:, None]).reshape(-1, self.action_dim)
+        values = self.start_values(self.simulate(x, probes), *parameters)
         values = values.reshape(len(sides), len(self._corners), self.num_functions)
-        a = np.moveaxis(_planes_below(self._corners, values) / sides[..., None], 1, -1)
-        now = np.broadcast_to(self.start_values(x, *parameters), a.shape[:-1])
+        a = np.swapaxes(_planes_below(self._corners, values) / sides[..., None], 1, 2)
+        now = self.start_values(x, *parameters)
         drift = values[:, 0] - a @ backup - now
-        return np.concatenate([a, drift[..., None], self.gamma * now[..., None]], axis=-1).reshape(self.num_rows, -1)
+        rows = np.empty((*drift.shape, self.action_dim + EXTRA_COLUMNS))
+        rows[..., : self.action_dim], rows[..., -2], rows[..., -1] = a, drift, self.gamma * now
+        return rows.reshape(self.num_rows, -1)
 
     def _backup_at(self, x: np.ndarray, *parameters: np.ndarray) -> np.ndarray:
         if self.backup is None:

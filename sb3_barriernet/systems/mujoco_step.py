@@ -10,18 +10,18 @@ from sb3_barriernet.errors import MissingPackageError
 
 try:
     import mujoco
-    from mujoco.rollout import rollout
 except ImportError as error:
     raise MissingPackageError(
-        "Found no MuJoCo 3.1 or newer; it steps the task from any state. `pip install sb3-barriernet[examples]`."
+        "Found no package 'mujoco'; it steps a MuJoCo task from any state. `pip install 'sb3-barriernet[examples]'`."
     ) from error
 
 
-class MujocoStep:
-    """Steps a second simulator beside that of one of Gymnasium's MuJoCo tasks, and leaves the task alone.
+STATE = mujoco.mjtState.mjSTATE_INTEGRATION
+"""Time, positions, speeds, and all else that the next step depends on, down to where the contact solver starts from."""
 
-    The next state is bitwise that of the task as long as no contact and no joint stop acts: their solver starts from
-    its last solution, which is not part of the state.
+
+class MujocoStep:
+    """Steps a second simulator, bitwise like that of one of Gymnasium's MuJoCo tasks, and leaves the task alone.
 
     :param env: the task, a ``gymnasium.envs.mujoco.MujocoEnv`` in any wrappers
     """
@@ -32,13 +32,18 @@ class MujocoStep:
 
     def __call__(self, x: np.ndarray, actions: np.ndarray) -> np.ndarray:
         """Next states ``(P, N)`` from one state ``(N,)`` and actions ``(P, M)``, held for all frames of a step."""
-        states, _ = rollout(self.model, self._data, x[None], actions[:, None], nstep=self.frames)
-        return states[:, -1]
+        after = np.empty((len(actions), len(x)))
+        for action, state in zip(actions, after, strict=True):
+            mujoco.mj_setState(self.model, self._data, x, STATE)
+            self._data.ctrl = action
+            mujoco.mj_step(self.model, self._data, nstep=self.frames)
+            mujoco.mj_getState(self.model, self._data, state, STATE)
+        return after
 
     def state(self, env: Any) -> tuple[np.ndarray]:
-        """``[time, qpos, qvel, ...]`` of the unwrapped task (``mjSTATE_FULLPHYSICS``), for ``BarrierObservation``."""
-        x = np.empty(mujoco.mj_stateSize(env.model, mujoco.mjtState.mjSTATE_FULLPHYSICS))
-        mujoco.mj_getState(env.model, env.data, x, mujoco.mjtState.mjSTATE_FULLPHYSICS)
+        """``[time, qpos, qvel, ...]`` of the unwrapped task, for ``BarrierObservation``."""
+        x = np.empty(mujoco.mj_stateSize(env.model, STATE))
+        mujoco.mj_getState(env.model, env.data, x, STATE)
         return (x,)
 
     def qpos(self, x: np.ndarray) -> np.ndarray:

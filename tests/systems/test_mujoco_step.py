@@ -7,8 +7,9 @@ import pytest
 from sb3_barriernet.systems import MujocoStep
 
 
-@pytest.mark.parametrize("task", ["Reacher-v5", "Swimmer-v5"])
+@pytest.mark.parametrize("task", ["Reacher-v5", "Swimmer-v5", "Hopper-v5", "Ant-v5"])
 def test_it_is_the_step_of_the_task_and_leaves_the_task_alone(task):
+    """The hopper and the ant touch the ground."""
     env = gym.make(task)
     step = MujocoStep(env)
     env.reset(seed=0)
