@@ -11,10 +11,23 @@ import gymnasium as gym
 import sympy as sp
 from stable_baselines3 import PPO
 
-from sb3_barriernet import BarrierObservation, BarrierPPO, OneStepBarrier, OneStepMap, ResetOptions, assert_invariant
+from sb3_barriernet import (
+    BarrierObservation,
+    BarrierPPO,
+    OneStepBarrier,
+    OneStepMap,
+    ResetOptions,
+    ViolationCounter,
+    assert_invariant,
+)
 
 LIMIT = 0.3  # rad
 DT = 0.05  # s
+
+
+def make_env() -> gym.Env:
+    """The pendulum as it is, started near the top."""
+    return ResetOptions(gym.make("Pendulum-v1"), x_init=0.1, y_init=0.5)
 
 
 def make_safe(env: gym.Env) -> gym.Env:
@@ -27,18 +40,6 @@ def make_safe(env: gym.Env) -> gym.Env:
     return BarrierObservation(env, barrier, lambda env: (env.state,))
 
 
-class CountViolations(gym.Wrapper):
-    """Counts steps beyond the limit, from the environment's own state."""
-
-    steps = violations = 0
-
-    def step(self, action):
-        result = self.env.step(action)
-        self.steps += 1
-        self.violations += abs(self.unwrapped.state[0]) > LIMIT
-        return result
-
-
 def clearance(env: gym.Env) -> float:
     """Radians to the limit, negative beyond it."""
     return LIMIT - abs(env.state[0])
@@ -47,16 +48,15 @@ def clearance(env: gym.Env) -> float:
 if __name__ == "__main__":
     timesteps = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
 
-    env = ResetOptions(gym.make("Pendulum-v1"), x_init=0.1, y_init=0.5)
-    print(assert_invariant(make_safe(env), clearance, steps=2_000))
+    print(assert_invariant(make_safe(make_env()), clearance, steps=2_000))
 
-    safe_env, unsafe_env = CountViolations(env), CountViolations(env)
-    model = BarrierPPO("MlpPolicy", make_safe(safe_env), gamma=0.95, seed=0).learn(timesteps)
+    safe_env, unsafe_env = (ViolationCounter(env, clearance) for env in (make_safe(make_env()), make_env()))
+    model = BarrierPPO("MlpPolicy", safe_env, gamma=0.95, seed=0).learn(timesteps)
     PPO("MlpPolicy", unsafe_env, gamma=0.95, seed=0).learn(timesteps)
     for name, counted in (("BarrierPPO", safe_env), ("PPO", unsafe_env)):
         print(f"{name}: {counted.violations} violations in {counted.steps} training steps")
 
-    observation, _ = (test_env := make_safe(env)).reset(seed=1)
+    observation, _ = (test_env := make_safe(make_env())).reset(seed=1)
     angles = []
     for _ in range(200):
         action, _ = model.predict(observation, deterministic=True)

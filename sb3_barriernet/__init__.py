@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from sb3_barriernet.barrier_ppo.extractor import BarrierExtractor
     from sb3_barriernet.barrier_ppo.nominal_policy import NominalActorCriticPolicy
     from sb3_barriernet.barriers.autograd_barrier import AutogradBarrier
+    from sb3_barriernet.barriers.braking_car import BrakingCarBarrier
     from sb3_barriernet.barriers.one_step_barrier import OneStepBarrier
+    from sb3_barriernet.barriers.simulated_barrier import SimulatedBarrier
     from sb3_barriernet.barriers.stacked_barrier import StackedBarrier
     from sb3_barriernet.barriers.symbolic_barrier import SymbolicBarrier
     from sb3_barriernet.barriers.virtual_point import VirtualPointBarrier
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from sb3_barriernet.envs.barrier_observation import BarrierObservation
     from sb3_barriernet.envs.pursuit_barrier import PursuitEvasionBarrier
     from sb3_barriernet.envs.reset_options import ResetOptions
+    from sb3_barriernet.envs.violation_counter import ViolationCounter
     from sb3_barriernet.evaluation.invariance import assert_invariant
     from sb3_barriernet.projection import Projection, ProjectionLayer, Status, project
     from sb3_barriernet.safety_filter import SafetyFilter
@@ -38,6 +41,7 @@ __all__ = [
     "BarrierExtractor",
     "BarrierObservation",
     "BarrierPPO",
+    "BrakingCarBarrier",
     "ControlAffineSystem",
     "NominalActorCriticPolicy",
     "OneStepBarrier",
@@ -47,9 +51,11 @@ __all__ = [
     "PursuitEvasionBarrier",
     "ResetOptions",
     "SafetyFilter",
+    "SimulatedBarrier",
     "StackedBarrier",
     "Status",
     "SymbolicBarrier",
+    "ViolationCounter",
     "VirtualPointBarrier",
     "assert_invariant",
     "project",
@@ -63,6 +69,7 @@ __getattr__, __dir__ = lazy_exports(
         "BarrierExtractor": "barrier_ppo.extractor",
         "BarrierObservation": "envs.barrier_observation",
         "BarrierPPO": "barrier_ppo.barrier_ppo",
+        "BrakingCarBarrier": "barriers.braking_car",
         "ControlAffineSystem": "systems.control_affine",
         "NominalActorCriticPolicy": "barrier_ppo.nominal_policy",
         "OneStepBarrier": "barriers.one_step_barrier",
@@ -72,9 +79,11 @@ __getattr__, __dir__ = lazy_exports(
         "PursuitEvasionBarrier": "envs.pursuit_barrier",
         "ResetOptions": "envs.reset_options",
         "SafetyFilter": "safety_filter",
+        "SimulatedBarrier": "barriers.simulated_barrier",
         "StackedBarrier": "barriers.stacked_barrier",
         "Status": "projection",
         "SymbolicBarrier": "barriers.symbolic_barrier",
+        "ViolationCounter": "envs.violation_counter",
         "VirtualPointBarrier": "barriers.virtual_point",
         "assert_invariant": "evaluation.invariance",
         "project": "projection",

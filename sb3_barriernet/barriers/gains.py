@@ -25,3 +25,15 @@ def check_gain(alpha: float, dt: float) -> float:
             f"may cross the boundary. Use alpha <= {1.0 / dt:.4g}, or sample faster."
         )
     return float(alpha)
+
+
+def check_share(gamma: float) -> None:
+    """Refuse a one-step gain that is no share of ``h``.
+
+    :raises GainError: unless ``0 < gamma <= 1``
+    """
+    if not 0.0 < gamma <= 1.0:
+        raise GainError(
+            f"Found the one-step gain gamma = {gamma}; expected 0 < gamma <= 1, the share of h that one step may "
+            "use up. Try 0.5; gamma = 1 only asks the next state to be safe."
+        )

@@ -10,8 +10,9 @@ import sympy as sp
 from sb3_barriernet.barriers.authority import refuse_singular
 from sb3_barriernet.barriers.chain import Chain, Gains, discrete_chain
 from sb3_barriernet.barriers.compiled_barrier import CompiledBarrier
+from sb3_barriernet.barriers.gains import check_share
 from sb3_barriernet.barriers.sampling import draw
-from sb3_barriernet.errors import ConfigurationError, GainError
+from sb3_barriernet.errors import ConfigurationError
 from sb3_barriernet.systems.control_affine import Bounds
 from sb3_barriernet.systems.expressions import SymbolicArray
 from sb3_barriernet.systems.one_step import OneStepMap, is_affine
@@ -61,7 +62,8 @@ class OneStepBarrier(CompiledBarrier):
     ):
         self.one_step = one_step
         self.bounds = {**one_step.bounds, **(bounds or {})}
-        _check_gains(gamma)
+        for gain in [gamma] if isinstance(gamma, int | float) else gamma:
+            check_share(gain)
         functions = [sp.sympify(entry) - shrink for entry in (h if isinstance(h, Sequence) else [h])]
         chains = [discrete_chain(entry, one_step, gamma) for entry in functions]
         symbols = (*one_step.states, *parameters)
@@ -118,12 +120,3 @@ class OneStepBarrier(CompiledBarrier):
 
     def _action_symbols(self) -> Sequence[sp.Symbol]:
         return self.one_step.actions
-
-
-def _check_gains(gamma: Gains) -> None:
-    for gain in [gamma] if isinstance(gamma, int | float) else gamma:
-        if not 0.0 < gain <= 1.0:
-            raise GainError(
-                f"Found the one-step gain gamma = {gain}; expected 0 < gamma <= 1, the share of h that one step may "
-                "use up. Try 0.5; gamma = 1 only asks the next state to be safe."
-            )

@@ -6,6 +6,7 @@ import copy
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -132,7 +133,7 @@ class LookAhead(_Held):
 
     def _try(self, arena: Arena, nominal: np.ndarray) -> float:
         barrier = arena.env.get_wrapper_attr("barrier")
-        env = copy.deepcopy(arena.env, {id(barrier): barrier})
+        env = copy_environment(arena.env, {id(barrier): barrier})
         rows, reached = arena.rows, np.inf
         for _ in range(LOOK_AHEAD_STEPS):
             action = arena.project(nominal, rows).action[0].numpy()
@@ -141,6 +142,23 @@ class LookAhead(_Held):
             if terminated or truncated:
                 break
         return reached
+
+
+def copy_environment(env: gym.Env, shared: dict[int, Any]) -> gym.Env:
+    """A copy in the same state.
+
+    ``copy.deepcopy`` makes a *new* environment of one that pickles itself by its constructor's arguments, as all of
+    Gymnasium's MuJoCo tasks do (``EzPickle``). So layers are copied by their attributes, unless they say how.
+
+    :param shared: the memo of ``deepcopy``: what the copy keeps instead of copying, by ``id``
+    """
+    if isinstance(env, gym.Wrapper):
+        copy_environment(env.env, shared)
+    if hasattr(type(env), "__deepcopy__"):
+        return copy.deepcopy(env, shared)
+    twin = shared[id(env)] = object.__new__(type(env))
+    vars(twin).update(copy.deepcopy(vars(env), shared))
+    return twin
 
 
 ATTACKS: tuple[type[Attack], ...] = (Uniform, BangBang, Ramming, LookAhead)

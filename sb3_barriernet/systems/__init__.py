@@ -7,6 +7,7 @@ from sb3_barriernet.lazy import lazy_exports
 if TYPE_CHECKING:
     from sb3_barriernet.systems.control_affine import ControlAffineSystem
     from sb3_barriernet.systems.integrators import double_integrator, single_integrator
+    from sb3_barriernet.systems.mujoco_step import MujocoStep
     from sb3_barriernet.systems.one_step import OneStepMap
     from sb3_barriernet.systems.pendulums import cart_pole, inverted_pendulum
     from sb3_barriernet.systems.quadrotor import planar_quadrotor
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ControlAffineSystem",
+    "MujocoStep",
     "OneStepMap",
     "car_following",
     "cart_pole",
@@ -35,6 +37,7 @@ __getattr__, __dir__ = lazy_exports(
     __name__,
     {
         "ControlAffineSystem": "control_affine",
+        "MujocoStep": "mujoco_step",
         "OneStepMap": "one_step",
         "car_following": "vehicles",
         "cart_pole": "pendulums",

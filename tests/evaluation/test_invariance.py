@@ -1,13 +1,16 @@
 """The harness finds what is broken and passes what is not."""
 
+import copy
+
 import gymnasium as gym
 import numpy as np
 import pytest
 import sympy as sp
+from gymnasium.utils import EzPickle
 
 from sb3_barriernet import BarrierObservation, OneStepBarrier, OneStepMap, ResetOptions, assert_invariant
 from sb3_barriernet.errors import MissingRowsError
-from sb3_barriernet.evaluation.attacks import ATTACKS, Arena, BangBang, LookAhead, Ramming, Uniform
+from sb3_barriernet.evaluation.attacks import ATTACKS, Arena, BangBang, LookAhead, Ramming, Uniform, copy_environment
 from sb3_barriernet.evaluation.invariance import attack_barrier
 from sb3_barriernet.projection.row_filter import RowFilter
 
@@ -72,3 +75,37 @@ def test_looking_ahead_leaves_the_environment_alone():
 def test_environments_without_rows_are_refused():
     with pytest.raises(MissingRowsError):
         attack_barrier(gym.make("Pendulum-v1"), clearance)
+
+
+class Pickled(gym.Env, EzPickle):
+    """Counts its steps, and pickles itself by its constructor's arguments, as MuJoCo's tasks do."""
+
+    action_space = gym.spaces.Box(-1.0, 1.0, (1,))
+    observation_space = gym.spaces.Box(-np.inf, np.inf, (1,))
+
+    def __init__(self):
+        EzPickle.__init__(self)
+        self.count = 0
+
+    def step(self, action):
+        self.count += 1
+        return np.zeros(1, dtype=np.float32), 0.0, False, False, {}
+
+
+@pytest.mark.parametrize("make", [Pickled, lambda: gym.wrappers.TimeLimit(Pickled(), 10)])
+def test_copies_are_in_the_same_state_and_apart(make):
+    env = make()
+    env.unwrapped.count = 3
+    twin = copy_environment(env, {})
+    assert copy.deepcopy(env).unwrapped.count == 0  # why a copy of our own
+    assert twin.unwrapped.count == 3
+    twin.unwrapped.step(np.zeros(1))
+    assert (twin.unwrapped.count, env.unwrapped.count) == (4, 3)
+    assert type(twin) is type(env)
+
+
+def test_what_is_shared_is_not_copied():
+    env = pendulum()
+    twin = copy_environment(env, {id(env.barrier): env.barrier})
+    assert twin.barrier is env.barrier
+    assert twin.unwrapped is not env.unwrapped

@@ -1,0 +1,157 @@
+"""One-step rows from the simulator itself, where its step is not a formula."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+
+from sb3_barriernet.barriers.gains import check_share
+from sb3_barriernet.barriers.one_step_barrier import SHRINK
+from sb3_barriernet.errors import RowShapeError
+from sb3_barriernet.rows import EXTRA_COLUMNS, check_action_space
+
+AT_AN_END = 1e-6
+"""A backup this close to an end of the box, as a share of the range, has nothing to probe on that side."""
+
+
+class SimulatedBarrier:
+    r"""Rows that keep ``h(x) >= 0`` at every step of a simulator that can be started in any state.
+
+    With :math:`H(u) = h(x^+(u))` simulated at a backup action ``b`` and, one axis at a time, at the farther end of the
+    action box, and the slopes :math:`s_j` in between, the row is (5) of ``docs/theory.md`` in numbers:
+
+    .. math:: H(b) + s \cdot (u - b) - (1 - \kappa\gamma)\, h(x) \ge 0, \qquad 0 < \kappa\gamma \le 1 .
+
+    It is exact, to round-off, where ``H`` is affine, and at ``b`` anywhere. So if ``b`` never lowers ``h``, as braking
+    does where ``h`` counts the way to a stop, some action satisfies every row in every safe state.
+
+    Where ``H`` bends, ``curved=True`` states one row for each of the ``2^M`` quadrants around ``b``: a plane through
+    ``H(b)``, on or below ``H`` at the quadrant's other corners. *Claim.* Where ``H`` is concave along every axis,
+    whatever its mixed derivatives, it lies above the plane in the whole quadrant. *Proof.* It lies above the
+    multilinear interpolation of its corners, one axis after the other; and that minus the plane is multilinear, so
+    least at a corner, where it is not negative. ∎
+
+    What bends otherwise is up to ``shrink``; :meth:`excess` measures by how much.
+
+    :param simulate: the next states ``(P, N)`` from one state ``(N,)`` and actions ``(P, M)``, the same ones whenever
+        it is asked
+    :param h: barrier functions ``(..., H)`` of states ``(..., N)``, safe where ``>= 0``
+    :param num_functions: ``H``
+    :param action_space: bounded box ``(M,)``
+    :param gamma: share of ``h`` that one step may use up, ``0 < gamma <= 1``
+    :param backup: the action ``b (M,)`` at a state; by default the middle of the box
+    :param curved: ``2^M`` rows for each function instead of one, from ``4^M`` probes instead of ``M + 1``
+    :param shrink: taken off every ``h``, in its unit
+    :raises ActionSpaceError: if the actions cannot be filtered
+    :raises GainError: if the gain is not in (0, 1]
+
+    ``h`` and ``backup`` also get what :meth:`rows` gets beside the state, such as obstacles.
+    """
+
+    def __init__(
+        self,
+        simulate: Callable[[np.ndarray, np.ndarray], np.ndarray],
+        h: Callable[..., np.ndarray],
+        num_functions: int,
+        action_space: spaces.Box,
+        gamma: float = 0.5,
+        *,
+        backup: Callable[..., Any] | None = None,
+        curved: bool = False,
+        shrink: float = SHRINK,
+    ):
+        check_action_space(action_space)
+        check_share(gamma)
+        self.simulate, self.h, self.num_functions = simulate, h, int(num_functions)
+        self.low, self.high = action_space.low.astype(np.float64), action_space.high.astype(np.float64)
+        self.gamma, self.backup, self.curved, self.shrink = float(gamma), backup, curved, float(shrink)
+        self._corners = _corners(self.action_dim, curved)
+
+    @property
+    def action_dim(self) -> int:
+        """``M``."""
+        return len(self.low)
+
+    @property
+    def num_rows(self) -> int:
+        """``K``: ``H`` rows, or ``2^M H`` where the step is curved."""
+        return self.num_functions * (2**self.action_dim if self.curved else 1)
+
+    def rows(self, x: np.ndarray, *parameters: np.ndarray) -> np.ndarray:
+        """Barrier rows ``(..., K, M + 2)`` at states ``(..., N)``, simulated one state after the other."""
+        x = np.asarray(x, dtype=np.float64)
+        rows = np.empty((*x.shape[:-1], self.num_rows, self.action_dim + EXTRA_COLUMNS))
+        for index in np.ndindex(x.shape[:-1]):
+            rows[index] = self._rows_at(x[index], *(values[index] for values in parameters))
+        return rows
+
+    def start_values(self, x: np.ndarray, *parameters: np.ndarray) -> np.ndarray:
+        """``h``, shrunk, ``(..., H)``."""
+        values = self.h(np.asarray(x, dtype=np.float64), *parameters) - self.shrink
+        self._check(values)
+        return values
+
+    def excess(self, x: np.ndarray, actions: np.ndarray, *parameters: np.ndarray) -> np.ndarray:
+        """By how much the rows promise more than ``h`` after the step, ``(P, H)``, in the unit of ``h``.
+
+        :param x: one state ``(N,)``
+        :param actions: ``(P, M)``
+        """
+        a, drift, _ = np.split(self._rows_at(x, *parameters), [self.action_dim, self.action_dim + 1], axis=-1)
+        change = (a @ actions.T + drift).reshape(-1, self.num_functions, len(actions)).min(axis=0).T
+        after = self.start_values(self.simulate(x, actions), *parameters)
+        return change + self.start_values(x, *parameters) - after
+
+    def _rows_at(self, x: np.ndarray, *parameters: np.ndarray) -> np.ndarray:
+        backup = self._backup_at(x, *parameters)
+        sides = self._sides(backup)
+        probes = (backup + self._corners * sides[:, None]).reshape(-1, self.action_dim)
+        values = self.start_values(self.simulate(x, probes), *parameters)
+        values = values.reshape(len(sides), len(self._corners), self.num_functions)
+        a = np.swapaxes(_planes_below(self._corners, values) / sides[..., None], 1, 2)
+        now = self.start_values(x, *parameters)
+        drift = values[:, 0] - a @ backup - now
+        rows = np.empty((*drift.shape, self.action_dim + EXTRA_COLUMNS))
+        rows[..., : self.action_dim], rows[..., -2], rows[..., -1] = a, drift, self.gamma * now
+        return rows.reshape(self.num_rows, -1)
+
+    def _backup_at(self, x: np.ndarray, *parameters: np.ndarray) -> np.ndarray:
+        if self.backup is None:
+            return 0.5 * (self.low + self.high)
+        return np.clip(np.asarray(self.backup(x, *parameters), dtype=np.float64), self.low, self.high)
+
+    def _sides(self, backup: np.ndarray) -> np.ndarray:
+        """Ways ``(Q, M)`` from the backup to corners of the box: the farthest, or one in every quadrant."""
+        down, up = self.low - backup, self.high - backup
+        farther = np.where(up >= -down, up, down)
+        if not self.curved:
+            return farther[None]
+        both = np.stack([down, up])
+        both = np.where(np.abs(both) > AT_AN_END * (self.high - self.low), both, farther)
+        return np.array(list(itertools.product(*both.T)))
+
+    def _check(self, values: np.ndarray) -> None:
+        if values.shape[-1] != self.num_functions:
+            raise RowShapeError(
+                f"Found barrier functions of shape {values.shape}; expected (..., {self.num_functions}). Let `h` map "
+                "states (..., N) to (..., H) and pass `num_functions=H`."
+            )
+
+
+def _corners(action_dim: int, curved: bool) -> np.ndarray:
+    """Axes along which a probe leaves the backup, ``(V, M)`` of 0 and 1: none, each alone, then, if curved, more."""
+    alone = [np.zeros((1, action_dim)), np.eye(action_dim)]
+    several = [corner for corner in itertools.product((0.0, 1.0), repeat=action_dim) if sum(corner) > 1.0]
+    return np.concatenate([*alone, several] if curved and several else alone)
+
+
+def _planes_below(corners: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Rise ``(Q, M, H)`` along each axis of planes through the first of ``values (Q, V, H)``, above none of them."""
+    rises = values - values[:, :1]
+    along = rises[:, 1 : 1 + corners.shape[-1]]
+    above = np.einsum("vm,qmh->qvh", corners, along) - rises
+    return along - (above[:, 1:] / corners[1:].sum(axis=-1)[:, None]).max(axis=1, keepdims=True)
