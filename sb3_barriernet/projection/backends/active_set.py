@@ -26,9 +26,7 @@ def solve(problem: Problem) -> Projection:
         )
     rows = problem.A.shape[1]
     if not problem.u.is_cpu:
-        here = solve(Problem(*(part if part is None else part.cpu() for part in problem)))
-        results = (part.to(problem.u.device) for part in (here.action, here.slack, here.status, here.faces))
-        return Projection(*results, num_rows=rows)
+        return _solve_here(problem)
     if torch.is_grad_enabled() and _any_requires_grad(problem):
         from sb3_barriernet.projection.backends.active_set_gradient import ActiveSetProjection
 
@@ -37,6 +35,14 @@ def solve(problem: Problem) -> Projection:
         return Projection(action, None, None, None, rows, found[0])
     action, details = run_forward(problem)
     return Projection(action, None, None, None, rows, details)
+
+
+def _solve_here(problem: Problem) -> Projection:
+    """Solve on the CPU, and bring the results back to where the tensors are."""
+    there = problem.u.device
+    found = solve(Problem(*(part if part is None else part.cpu() for part in problem)))  # type: ignore[arg-type]
+    action, slack, status, faces = (part.to(there) for part in (found.action, found.slack, found.status, found.faces))
+    return Projection(action, slack, status, faces, found.num_rows)
 
 
 def _any_requires_grad(problem: Problem) -> bool:
