@@ -71,6 +71,11 @@ class OneStepBarrier(CompiledBarrier):
                 refuse_singular(chain.psi[0], a, drift + restoring, chain.psi, symbols, self.bounds)
         super().__init__(sp.Matrix(rows), chains, one_step.states, parameters, copies)
 
+    @property
+    def action_box(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """The actions among which a curved row was linearised."""
+        return self.one_step.action_box
+
     def _row(self, chain: Chain, symbols: Sequence[sp.Symbol]) -> list[sp.Expr]:
         actions = self.one_step.actions
         if is_affine(chain.change, actions):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+import numpy as np
 import sympy as sp
 
 from sb3_barriernet.barriers.authority import refuse_singular
@@ -69,6 +70,7 @@ class SymbolicBarrier(CompiledBarrier):
         for chain in chains:
             check_gain(chain.gain, system.dt)
         _check_disturbance(chains, self.disturbance, (*system.states, *system.actions, *parameters))
+        self._is_certified = margin == "certified"
         self.margins = tuple(self._margin(chain, margin) for chain in chains)
         rows = sp.Matrix([self._row(chain, lost) for chain, lost in zip(chains, self.margins, strict=True)])
         if not allow_singular:
@@ -77,6 +79,11 @@ class SymbolicBarrier(CompiledBarrier):
                 symbols = (*system.states, *parameters)
                 refuse_singular(chain.psi[0], a, drift + restoring, chain.psi, symbols, self.bounds)
         super().__init__(rows, chains, system.states, parameters, copies)
+
+    @property
+    def action_box(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """The actions that a certified margin covers; None where the user answers for it."""
+        return (self.system.action_low, self.system.action_high) if self._is_certified else None
 
     def _margin(self, chain: Chain, margin: Margin) -> float:
         if margin != "certified":

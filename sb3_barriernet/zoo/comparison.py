@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
 import statistics
-import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +16,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from sb3_barriernet.errors import ConfigurationError
 from sb3_barriernet.evaluation import WithoutFilter, evaluate
 from sb3_barriernet.evaluation.agents import Predictor, last_projection
+from sb3_barriernet.evaluation.provenance import provenance
 from sb3_barriernet.evaluation.training_record import training_record
 from sb3_barriernet.safety_filter import SafetyFilter
 from sb3_barriernet.zoo.runs import ZooRun
@@ -166,16 +163,13 @@ class Comparison:
 
 def collect(comparison: Comparison, runs: list[dict[str, Any]]) -> dict[str, Any]:
     """The content of ``results.json``."""
-    packages = ("sb3-barriernet", "stable-baselines3", "rl_zoo3", "gymnasium", "torch", "numpy", "numba")
     return {
         "env": comparison.env_id,
         "hide_rows": comparison.hide_rows,
         "eval_episodes": comparison.eval_episodes,
         "eval_seed": EVALUATION_SEED,
         "runs": runs,
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}",
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
-        "command": " ".join(["python", *sys.argv]),
+        **provenance(),
     }
 
 
