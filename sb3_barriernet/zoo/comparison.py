@@ -67,6 +67,8 @@ class Comparison:
     :param eval_episodes: evaluation episodes of every run
     :param folder: everything is written below it
     :param hide_rows: whether the rows are hidden from every network
+    :param config_folder: where ``<algo>.yml`` is read; by default the hyperparameters of this package
+    :param gym_packages: modules that register the environment when they are imported
     """
 
     env_id: str
@@ -76,13 +78,18 @@ class Comparison:
     eval_episodes: int
     folder: Path
     hide_rows: bool = False
+    config_folder: Path | None = None
+    gym_packages: tuple[str, ...] = ()
 
     def zoo_run(self, method: str, seed: int) -> ZooRun:
         """The training run behind a method; two methods may share one."""
-        algo = METHODS[method].algo
+        return self._run_of(METHODS[method].algo, seed)
+
+    def _run_of(self, algo: str, seed: int) -> ZooRun:
         overrides = HIDDEN_ROWS[algo] if self.hide_rows else {}
         folder = self.folder / "runs" / f"seed_{seed}"
-        return ZooRun(algo, self.env_id, seed, folder, self.timesteps, overrides)
+        config = self.config_folder / f"{algo}.yml" if self.config_folder else None
+        return ZooRun(algo, self.env_id, seed, folder, self.timesteps, overrides, config, self.gym_packages)
 
     def zoo_runs(self) -> list[ZooRun]:
         """Every training run once, seeds outermost."""
@@ -95,7 +102,7 @@ class Comparison:
             "env_id": self.env_id,
             "timesteps": self.timesteps,
             "hide_rows": self.hide_rows,
-            "hyperparameters": {algo: ZooRun(algo, self.env_id, 0, self.folder).hyperparameters for algo in ALGOS},
+            "hyperparameters": {algo: self._run_of(algo, 0).hyperparameters for algo in ALGOS},
         }
 
     def claim_folder(self) -> None:
@@ -143,7 +150,7 @@ class Comparison:
         agent = METHODS[method].act(model)
         num_envs = min(EVALUATION_ENVS, self.eval_episodes)
         metrics = evaluate(agent, run.make_env(num_envs, EVALUATION_SEED), self.eval_episodes, on_episode=on_episode)
-        unfiltered = metrics
+        unfiltered, curve = metrics, run.learning_curve()
         if last_projection(agent) is not None:
             unfiltered = evaluate(WithoutFilter(model), run.make_env(num_envs, EVALUATION_SEED), self.eval_episodes)
         return {
@@ -155,8 +162,10 @@ class Comparison:
             "train_intervention_rate": record.interventions / max(record.steps, 1),
             **metrics,
             "unfiltered_violation_free_success_rate": unfiltered["violation_free_success_rate"],
+            "unfiltered_mean_return": unfiltered["mean_return"],
+            "unfiltered_violations": unfiltered["violations"],
             "train_wall_s": record.wall_s,
-            "steps_to_95": run.learning_curve().steps_to(0.95),
+            "steps_to_95": None if curve is None else curve.steps_to(0.95),
             "predict_ms": _predict_ms(agent, run),
         }
 

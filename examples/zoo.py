@@ -1,0 +1,26 @@
+"""Every example as a task of the RL Zoo, named after its module.
+
+    python -m rl_zoo3.train --algo barrierppo --env SafePendulum-v0 --gym-packages examples.zoo \
+        --conf-file examples/hyperparams/barrierppo.yml
+
+An example offers ``make_env()``, ``make_safe(env)`` and ``clearance(env)``.
+"""
+
+import importlib
+from pathlib import Path
+
+import gymnasium as gym
+
+from sb3_barriernet.envs.clearance_info import ClearanceInfo
+
+MODULES = [path.stem for path in sorted(Path(__file__).parent.glob("*.py")) if path.stem not in ("__init__", "zoo")]
+
+
+def make(module: str) -> gym.Env:
+    """The example's environment behind its barrier, with the truth in ``info``."""
+    example = importlib.import_module(f"examples.{module}")
+    return example.make_safe(ClearanceInfo(example.make_env(), example.clearance))
+
+
+for name in MODULES:
+    gym.register(f"Safe{name.title()}-v0", entry_point="examples.zoo:make", kwargs={"module": name})
