@@ -12,6 +12,7 @@ from sb3_barriernet.barriers.authority import refuse_singular
 from sb3_barriernet.barriers.chain import Chain, Gains, continuous_chain
 from sb3_barriernet.barriers.compiled_barrier import CompiledBarrier
 from sb3_barriernet.barriers.gains import check_gain
+from sb3_barriernet.barriers.kinks import refuse_kinks
 from sb3_barriernet.barriers.sampling_margin import certified_margin
 from sb3_barriernet.errors import ConfigurationError
 from sb3_barriernet.systems.control_affine import Bounds, ControlAffineSystem
@@ -43,7 +44,7 @@ class SymbolicBarrier(CompiledBarrier):
         is added to an action
     :param allow_singular: accept safe states in which the action has no authority
     :raises GainError: if a gain is not positive or too large for ``dt``, or their number is wrong
-    :raises ConfigurationError: if ``h`` has no uniform relative degree, or no margin can be certified
+    :raises ConfigurationError: if ``h`` has no uniform relative degree or a kink, or no margin can be certified
     """
 
     def __init__(
@@ -65,10 +66,12 @@ class SymbolicBarrier(CompiledBarrier):
         self.rates = {p: sp.sympify((parameter_rates or {}).get(p, 0)) for p in parameters}
         self.disturbance = {s: sp.sympify(size) for s, size in (disturbance or {}).items()}
         _check_gains(alpha)
+        symbols = (*system.states, *parameters)
         functions = [sp.sympify(entry) for entry in (h if isinstance(h, Sequence) else [h])]
         chains = [continuous_chain(entry, system, alpha, self.rates) for entry in functions]
         for chain in chains:
             check_gain(chain.gain, system.dt)
+            refuse_kinks(chain.psi, symbols, self.bounds)
         _check_disturbance(chains, self.disturbance, (*system.states, *system.actions, *parameters))
         self._is_certified = margin == "certified"
         self.margins = tuple(self._margin(chain, margin) for chain in chains)
@@ -76,7 +79,6 @@ class SymbolicBarrier(CompiledBarrier):
         if not allow_singular:
             for chain, row in zip(chains, rows.tolist(), strict=True):
                 *a, drift, restoring = row
-                symbols = (*system.states, *parameters)
                 refuse_singular(chain.psi[0], a, drift + restoring, chain.psi, symbols, self.bounds)
         super().__init__(rows, chains, system.states, parameters, copies)
 
