@@ -13,14 +13,17 @@ import gymnasium as gym
 
 from sb3_barriernet.envs.clearance_info import ClearanceInfo
 
-MODULES = [path.stem for path in sorted(Path(__file__).parent.glob("*.py")) if path.stem not in ("__init__", "zoo")]
+NAMES = [path.stem for path in sorted(Path(__file__).parent.glob("*.py")) if path.stem not in ("__init__", "zoo")]
+
+TASKS = {f"Safe{name.title()}-v0": f"examples.{name}" for name in NAMES}
+"""Environment ids and the modules behind them."""
 
 
 def make(module: str) -> gym.Env:
     """The example's environment behind its barrier, with the truth in ``info``."""
-    example = importlib.import_module(f"examples.{module}")
+    example = importlib.import_module(module)
     return example.make_safe(ClearanceInfo(example.make_env(), example.clearance))
 
 
-for name in MODULES:
-    gym.register(f"Safe{name.title()}-v0", entry_point="examples.zoo:make", kwargs={"module": name})
+for task, place in TASKS.items():
+    gym.register(task, entry_point="examples.zoo:make", kwargs={"module": place})

@@ -3,16 +3,15 @@
     python scripts/attack.py --steps 1000000
 
 Uniform, bang-bang and ramming attackers act on many copies of each environment through the filter: every registered
-task behind the wrapper of hyperparams/barrierppo.yml, and every module of examples/ that offers ``make_env()``,
-``make_safe(env)`` and ``clearance(env)``. Violations are the environment's own ``info["violation"]``. Writes
-``attacks.json`` and ``attacks.md``; what is finished is not repeated.
+task behind the wrapper of hyperparams/barrierppo.yml, and every task of examples/zoo.py. Violations are the
+environment's own ``info["violation"]``. Writes ``attacks.json`` and ``attacks.md``; what is finished is not repeated.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
-import runpy
 import statistics
 import sys
 import time
@@ -27,7 +26,6 @@ import yaml
 from rl_zoo3.utils import get_wrapper_class
 from tqdm import tqdm
 
-from sb3_barriernet.envs.clearance_info import ClearanceInfo
 from sb3_barriernet.envs.registration import LITERATURE_TASKS, PURSUIT_TASKS
 from sb3_barriernet.errors import ConfigurationError
 from sb3_barriernet.evaluation.attacks import Attack, BangBang, Ramming, Uniform
@@ -39,31 +37,28 @@ from sb3_barriernet.zoo.packaged_config import packaged_config
 
 ROOT = Path(__file__).parents[1]
 ATTACKS: tuple[type[Attack], ...] = (Uniform, BangBang, Ramming)
-EXAMPLE_PARTS = ("make_env", "make_safe", "clearance")
 TIMED_ROWS = 2000
 
 MakeEnv = Callable[[], gym.Env]
 
 
-def registered(config: Path) -> dict[str, MakeEnv]:
-    """Makers of the registered tasks that the configuration wraps in a barrier."""
+def makers(config: Path) -> dict[str, MakeEnv]:
+    """How to make each environment behind its barrier."""
     blocks = yaml.safe_load(config.read_text(encoding="utf-8"))
-    tasks = [task for task in (*PURSUIT_TASKS, *LITERATURE_TASKS) if task in blocks]
-    return {task: lambda task=task: get_wrapper_class(blocks[task])(gym.make(task)) for task in tasks}
-
-
-def examples() -> dict[str, MakeEnv]:
-    """Makers of the environments of examples/, by the name of their module."""
-    makers = {}
-    for path in sorted((ROOT / "examples").glob("*.py")):
+    found: dict[str, MakeEnv] = {}
+    for task in (*PURSUIT_TASKS, *LITERATURE_TASKS):
+        if task in blocks:
+            found[task] = lambda task=task: get_wrapper_class(blocks[task])(gym.make(task))
+        else:
+            tqdm.write(f"left out {task}: no block in {config}")
+    sys.path.insert(0, str(ROOT))
+    for task, module in importlib.import_module("examples.zoo").TASKS.items():
         try:
-            module = runpy.run_path(str(path))
+            importlib.import_module(module)
+            found[task] = lambda task=task: gym.make(task)
         except ImportError as error:
-            tqdm.write(f"left out {path.name}: {error}")
-            continue
-        if all(part in module for part in EXAMPLE_PARTS):
-            makers[path.stem] = lambda m=module: m["make_safe"](ClearanceInfo(m["make_env"](), m["clearance"]))
-    return makers
+            tqdm.write(f"left out {task}: {error}")
+    return found
 
 
 def besiege(name: str, make: MakeEnv, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -104,7 +99,7 @@ def settings(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="+", metavar="ID", help="environment ids or names of examples")
+    parser.add_argument("--only", nargs="+", metavar="ID", help="environment ids")
     parser.add_argument("--steps", type=int, default=1_000_000, help="of each attack on each environment")
     parser.add_argument("--copies", type=int, default=64, help="environments side by side")
     parser.add_argument("--seed", type=int, default=0)
@@ -116,17 +111,17 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     arguments = parse_arguments()
     th.set_num_threads(1)
-    makers = {**registered(arguments.conf_file), **examples()}
-    chosen = arguments.only or list(makers)
-    unknown = [name for name in chosen if name not in makers]
+    known = makers(arguments.conf_file)
+    chosen = arguments.only or list(known)
+    unknown = [name for name in chosen if name not in known]
     if unknown:
-        raise ConfigurationError(f"Found the names {unknown}; known are {list(makers)}.")
+        raise ConfigurationError(f"Found the names {unknown}; known are {list(known)}.")
     path = arguments.out / "attacks.json"
     results = json.loads(path.read_text()) if path.exists() else {"environments": {}}
     for name in tqdm(chosen, unit="environment"):
         found = results["environments"].get(name)
         if found is None or found["settings"] != settings(arguments):
-            found = {**besiege(name, makers[name], arguments), **provenance()}
+            found = {**besiege(name, known[name], arguments), **provenance()}
         results["environments"][name] = found
         write_json(path, results)
         (arguments.out / "attacks.md").write_text(attack_report(results), encoding="utf-8")

@@ -11,6 +11,7 @@ from torch.func import jacrev, jvp, vmap
 from sb3_barriernet.barriers.chain import Gains
 from sb3_barriernet.barriers.gains import check_gain
 from sb3_barriernet.barriers.sampling import draw
+from sb3_barriernet.barriers.sampling_margin import check_margin
 from sb3_barriernet.errors import ConfigurationError, GainError, RowShapeError
 from sb3_barriernet.systems.control_affine import ControlAffineSystem
 
@@ -44,7 +45,7 @@ class AutogradBarrier:
         degree: int = 1,
         alpha: Gains = 2.0,
     ):
-        self.system, self.h, self.degree, self.margin = system, h, int(degree), float(margin)
+        self.system, self.h, self.degree, self.margin = system, h, int(degree), check_margin(margin)
         self.alpha = _gains(alpha, self.degree, system.dt)
         self._num_functions = _count(h, system.state_dim)
         self._check_degree()
@@ -75,8 +76,8 @@ class AutogradBarrier:
         x = np.asarray(x, dtype=np.float64)
         if x.shape[-1:] != (self.system.state_dim,):
             raise RowShapeError(
-                f"Found states of shape {x.shape}; expected (..., {self.system.state_dim}): {list(self.system.states)}. "
-                "Let the state reader return them as one array, in this order."
+                f"Found states of shape {x.shape}; expected (..., {self.system.state_dim}): "
+                f"{list(self.system.states)}. Let the state reader return them as one array, in this order."
             )
         return x
 

@@ -13,7 +13,7 @@ from sb3_barriernet.barriers.chain import Chain, Gains, continuous_chain
 from sb3_barriernet.barriers.compiled_barrier import CompiledBarrier
 from sb3_barriernet.barriers.gains import check_gain
 from sb3_barriernet.barriers.kinks import refuse_kinks
-from sb3_barriernet.barriers.sampling_margin import certified_margin
+from sb3_barriernet.barriers.sampling_margin import certified_margin, check_margin
 from sb3_barriernet.errors import ConfigurationError
 from sb3_barriernet.systems.control_affine import Bounds, ControlAffineSystem
 from sb3_barriernet.systems.expressions import vanishes
@@ -89,7 +89,7 @@ class SymbolicBarrier(CompiledBarrier):
 
     def _margin(self, chain: Chain, margin: Margin) -> float:
         if margin != "certified":
-            return float(margin)
+            return check_margin(margin)
         rate = chain.change - self._robust_term(chain)
         return certified_margin(chain, rate, self.system, self.rates, self.disturbance, self.bounds)
 

@@ -5,10 +5,13 @@ import pickle
 import numpy as np
 import pytest
 import sympy as sp
+import torch as th
+from gymnasium.spaces import Box
 
 from sb3_barriernet.barriers import SymbolicBarrier
 from sb3_barriernet.barriers.geometry import inside_disc, limits, outside_disc
 from sb3_barriernet.errors import ConfigurationError, GainError, RowShapeError
+from sb3_barriernet.projection.row_filter import RowFilter
 from sb3_barriernet.rows import split_rows
 from sb3_barriernet.systems import (
     ControlAffineSystem,
@@ -186,6 +189,46 @@ def test_a_push_on_the_action_is_survived_between_samples_by_those_who_expect_it
             lowest = min(lowest, barrier.start_values(runge_kutta(system, x, u + 0.5, part * system.dt)).min())
         x = runge_kutta(system, x, u + 0.5, system.dt)
     assert (lowest >= -1e-9) == known
+
+
+def hunted(bounded: bool) -> float:
+    """Smallest distance to a disc of radius 0.5 m that hunts a point which can flee faster but wants to meet it."""
+    system = single_integrator(2, integrator="rk4", max_speed=2.0, dt=0.02)
+    o = sp.symbols("ox oy", real=True)
+    # The disc's speed is bounded in any direction: its part along the line between them costs 1 m/s at most.
+    margin = 1.0 if bounded else 0.0
+    barrier = SymbolicBarrier(
+        system, outside_disc(system.states, o, 0.5), 5.0, parameters=o, margin=margin + 0.1, allow_singular=True
+    )
+    x, disc, closest = np.array([2.0, 0.3]), np.zeros(2), np.inf
+    row_filter = RowFilter(Box(-2.0, 2.0, (2,), np.float64))
+    for _ in range(600):
+        towards = (disc - x) / np.linalg.norm(disc - x)
+        rows = barrier.rows(x, disc[None])
+        u = row_filter(th.from_numpy(rows[None]), th.from_numpy(towards[None])).action[0].numpy()
+        x, disc = system.step(x, u), disc - system.dt * towards
+        closest = min(closest, np.linalg.norm(x - disc) - 0.5)
+    return closest
+
+
+def test_a_disc_of_bounded_speed_never_catches_who_reckons_with_it():
+    assert hunted(bounded=True) >= 0.0
+    assert hunted(bounded=False) < -0.05
+
+
+def test_the_disturbance_of_a_parameter_is_what_its_worst_motion_takes():
+    """For an obstacle that moves at up to D along each axis."""
+    system = single_integrator(2, integrator="rk4")
+    o = sp.symbols("ox oy", real=True)
+    h = outside_disc(system.states, o, 0.5)
+    build = dict(parameters=o, margin=0.0, allow_singular=True)
+    x, disc = np.array([[2.0, 0.3]]), np.array([[0.1, -0.4]])
+    lost = SymbolicBarrier(system, h, **build).rows(x, disc[None]) - SymbolicBarrier(
+        system, h, disturbance=dict.fromkeys(o, 0.3), **build
+    ).rows(x, disc[None])
+    corners = np.array([[a, b] for a in (-0.3, 0.3) for b in (-0.3, 0.3)])
+    normal = (x[0] - disc[0]) / np.linalg.norm(x[0] - disc[0])
+    np.testing.assert_allclose(lost[0, 0], [0.0, 0.0, (corners @ normal).max(), 0.0], atol=1e-12)
 
 
 def test_a_disturbance_that_comes_before_the_action_is_refused():

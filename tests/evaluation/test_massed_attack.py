@@ -53,18 +53,18 @@ def test_what_cannot_be_judged_or_filtered_is_refused():
 
 
 def test_the_script_counts_writes_and_repeats_nothing(tmp_path, monkeypatch):
-    arguments = ["--only", "PursuitEvasionClutter-v0", "pendulum", "--steps", "400", "--copies", "8"]
+    arguments = ["--only", "PursuitEvasionClutter-v0", "SafePendulum-v0", "--steps", "400", "--copies", "8"]
     monkeypatch.setattr(sys, "argv", ["attack.py", *arguments, "--out", str(tmp_path)])
     runpy.run_path(str(SCRIPT), run_name="__main__")
     results = json.loads((tmp_path / "attacks.json").read_text())["environments"]
-    assert list(results) == ["PursuitEvasionClutter-v0", "pendulum"]
+    assert list(results) == ["PursuitEvasionClutter-v0", "SafePendulum-v0"]
     for result in results.values():
         assert [record["attack"] for record in result["attacks"]] == ["uniform", "bang_bang", "ramming"]
         assert all(r["steps"] == 400 and r["violations"] == r["infeasible"] == 0 for r in result["attacks"])
         assert max(r["corrected"] for r in result["attacks"]) > 40
         assert min(result["cost"].values()) > 0.0
     page = (tmp_path / "attacks.md").read_text()
-    assert "| pendulum | ramming | 400 | 0 | 0 |" in page
+    assert "| SafePendulum-v0 | ramming | 400 | 0 | 0 |" in page
     assert "8 copies, seed 0" in page
 
     runpy.run_path(str(SCRIPT), run_name="__main__")
