@@ -11,7 +11,7 @@ from pathlib import Path
 
 import gymnasium as gym
 
-from sb3_barriernet.envs.clearance_info import ClearanceInfo
+from sb3_barriernet.envs.violation_counter import ViolationCounter
 
 NAMES = [path.stem for path in sorted(Path(__file__).parent.glob("*.py")) if path.stem not in ("__init__", "zoo")]
 
@@ -22,7 +22,7 @@ TASKS = {f"Safe{name.title()}-v0": f"examples.{name}" for name in NAMES}
 def make(module: str) -> gym.Env:
     """The example's environment behind its barrier, with the truth in ``info``."""
     example = importlib.import_module(module)
-    return example.make_safe(ClearanceInfo(example.make_env(), example.clearance))
+    return example.make_safe(ViolationCounter(example.make_env(), example.clearance))
 
 
 for task, place in TASKS.items():

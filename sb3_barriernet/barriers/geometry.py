@@ -68,7 +68,11 @@ def outside_polygon(point: Point, corners: Sequence[tuple[float, float]], sharpn
 
 
 def outside_disc(point: Point, centre: Point, radius: Number) -> sp.Expr:
-    """Stay out of a disc or ball. Give its velocity, if it moves, as ``parameter_rates`` of the centre."""
+    """Stay out of a disc or ball.
+
+    If it moves, its centre is a parameter: a known velocity belongs into ``parameter_rates``, a bound on an unknown
+    one into ``disturbance``.
+    """
     return _distance(point, centre) - radius
 
 

@@ -36,7 +36,7 @@ def attack_copies(
     """Let one attacker loose on copies of a filtered environment until they have made ``steps`` steps together.
 
     The judge is the environment's own ``info["violation"]`` and ``info["clearance"]``
-    (:class:`~sb3_barriernet.envs.clearance_info.ClearanceInfo` adds them). After a violation an episode is over,
+    (:class:`~sb3_barriernet.envs.violation_counter.ViolationCounter` adds them). After a violation an episode is over,
     because nothing is promised beyond it.
 
     :param envs: copies that publish rows, of equal settings
@@ -76,6 +76,7 @@ class _Copies:
     def __init__(self, envs: Sequence[gym.Env], seed: int):
         self.layers = [_barrier_layer(env) for env in envs]
         self.rows = np.stack([layer.reset(seed=seed + i)[0][BARRIER_KEY] for i, layer in enumerate(self.layers)])
+        self._check_that_they_are_copies()
 
     def step(self, actions: np.ndarray) -> tuple[list[dict[str, Any]], np.ndarray]:
         """What the environments report, and which episodes are over ``(B,)``."""
@@ -93,6 +94,17 @@ class _Copies:
 
     def restart(self, i: int) -> None:
         self.rows[i] = self.layers[i].reset()[0][BARRIER_KEY]
+
+    def _check_that_they_are_copies(self) -> None:
+        """The first barrier answers for all: it must say what each would say by itself."""
+        alone = self.rows
+        self.compute_rows()
+        if self.rows.shape != alone.shape or not np.allclose(self.rows, alone, rtol=1e-9, atol=1e-9):
+            raise ConfigurationError(
+                f"Found other rows, of shape {self.rows.shape}, for all {len(alone)} copies at once than for each by "
+                f"itself, of shape {alone.shape}; expected environments of equal settings, and a barrier that is "
+                "vectorised over leading dimensions and depends on its arguments alone."
+            )
 
 
 def _barrier_layer(env: gym.Env) -> BarrierObservation:
@@ -112,7 +124,7 @@ def _count(record: AttackRecord, status: np.ndarray, infos: Sequence[dict[str, A
     if "violation" not in infos[0] or "clearance" not in infos[0]:
         raise ConfigurationError(
             f"Found the info keys {sorted(infos[0])}; expected 'violation' and 'clearance', by which attacks are "
-            "judged. Wrap the environment in `ClearanceInfo(env, clearance)`, below the barrier."
+            "judged. Wrap the environment in `ViolationCounter(env, clearance)`, below the barrier."
         )
     violation = np.array([info["violation"] for info in infos])
     record.steps += len(infos)

@@ -9,7 +9,7 @@ import gymnasium as gym
 import pytest
 
 from sb3_barriernet import BarrierObservation
-from sb3_barriernet.envs.clearance_info import ClearanceInfo
+from sb3_barriernet.envs.violation_counter import ViolationCounter
 from sb3_barriernet.errors import ConfigurationError, MissingRowsError
 from sb3_barriernet.evaluation.attacks import BangBang, Ramming, Uniform
 from sb3_barriernet.evaluation.invariance import attack_barrier
@@ -23,7 +23,7 @@ SCRIPT = Path(__file__).parents[2] / "scripts" / "attack.py"
 def judged(**mistakes: float) -> BarrierObservation:
     """The pendulum with the truth in ``info``, below its barrier."""
     env = pendulum(**mistakes)
-    return BarrierObservation(ClearanceInfo(env.env, clearance), env.barrier, env.state)
+    return BarrierObservation(ViolationCounter(env.env, clearance), env.barrier, env.state)
 
 
 @pytest.mark.parametrize("attack", [Uniform, BangBang, Ramming])
@@ -46,8 +46,12 @@ def test_copies_share_the_steps_and_are_all_attacked():
 
 
 def test_what_cannot_be_judged_or_filtered_is_refused():
-    with pytest.raises(ConfigurationError, match=r"expected 'violation' and 'clearance'.*ClearanceInfo"):
+    with pytest.raises(ConfigurationError, match=r"expected 'violation' and 'clearance'.*ViolationCounter"):
+        attack_copies([pendulum()], Uniform(), steps=10)
+    with pytest.raises(ConfigurationError, match="vectorised over leading dimensions"):
         attack_copies([limited_point(0.3)], Uniform(), steps=10)
+    with pytest.raises(ConfigurationError, match="expected environments of equal settings"):
+        attack_copies([judged(), judged(lead_time=0.3)], Uniform(), steps=10)
     with pytest.raises(MissingRowsError, match="BarrierObservation"):
         attack_copies([gym.make("Pendulum-v1")], Uniform(), steps=10)
 
