@@ -15,9 +15,9 @@ from sb3_barriernet.systems.control_affine import Bounds
 def refuse_kinks(psi: Sequence[sp.Expr], symbols: Sequence[sp.Symbol], bounds: Bounds) -> None:
     """Refuse a chain whose absolute values, minima or maxima switch inside the safe set.
 
-    Beyond a kink the derivatives are those of another function: ``psi_1`` of ``1 - |x|`` jumps where ``x`` changes
-    sign, to a negative value if ``x`` is fast enough, and nothing keeps ``h >= 0`` any more. A kink where some
-    ``psi < 0``, such as that of a distance at its centre, is never visited.
+    Beyond a kink the slopes are those of another function: ``psi_1`` of ``1 - |x|`` jumps where ``x`` changes sign, to
+    a negative value if ``x`` is fast enough, and nothing keeps ``h >= 0`` any more. A kink where some ``psi < 0``,
+    such as that of a distance at its centre, is never visited.
 
     :param psi: ``psi_0 .. psi_{r-1}``
     :raises ConfigurationError: names a state that was found

@@ -8,8 +8,9 @@ import numpy as np
 import sympy as sp
 
 from sb3_barriernet.barriers.authority import refuse_singular
-from sb3_barriernet.barriers.chain import Chain, Gains, discrete_chain
+from sb3_barriernet.barriers.chain import Chain, Gains, as_functions, discrete_chain
 from sb3_barriernet.barriers.compiled_barrier import CompiledBarrier
+from sb3_barriernet.barriers.kinks import refuse_kinks
 from sb3_barriernet.barriers.sampling import draw
 from sb3_barriernet.errors import ConfigurationError, GainError
 from sb3_barriernet.systems.control_affine import Bounds
@@ -44,7 +45,7 @@ class OneStepBarrier(CompiledBarrier):
     :param shrink: taken off every ``h`` for round-off, in its unit
     :param allow_singular: accept safe states in which the action has no authority
     :raises GainError: if a gain is not in (0, 1], or their number is wrong
-    :raises ConfigurationError: if ``h`` has no uniform relative degree, or bends the wrong way
+    :raises ConfigurationError: if ``h`` has no uniform relative degree, a kink, or bends the wrong way
     """
 
     def __init__(
@@ -62,9 +63,10 @@ class OneStepBarrier(CompiledBarrier):
         self.one_step = one_step
         self.bounds = {**one_step.bounds, **(bounds or {})}
         _check_gains(gamma)
-        functions = [sp.sympify(entry) - shrink for entry in (h if isinstance(h, Sequence) else [h])]
-        chains = [discrete_chain(entry, one_step, gamma) for entry in functions]
         symbols = (*one_step.states, *parameters)
+        chains = [discrete_chain(entry - shrink, one_step, gamma) for entry in as_functions(h)]
+        for chain in chains:
+            refuse_kinks(chain.psi, symbols, self.bounds)
         rows = [self._row(chain, symbols) for chain in chains]
         if not allow_singular:
             for chain, (*a, drift, restoring) in zip(chains, rows, strict=True):

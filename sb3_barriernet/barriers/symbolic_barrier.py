@@ -9,7 +9,7 @@ import numpy as np
 import sympy as sp
 
 from sb3_barriernet.barriers.authority import refuse_singular
-from sb3_barriernet.barriers.chain import Chain, Gains, continuous_chain
+from sb3_barriernet.barriers.chain import Chain, Gains, as_functions, continuous_chain
 from sb3_barriernet.barriers.compiled_barrier import CompiledBarrier
 from sb3_barriernet.barriers.gains import check_gain
 from sb3_barriernet.barriers.kinks import refuse_kinks
@@ -67,8 +67,7 @@ class SymbolicBarrier(CompiledBarrier):
         self.disturbance = {s: sp.sympify(size) for s, size in (disturbance or {}).items()}
         _check_gains(alpha)
         symbols = (*system.states, *parameters)
-        functions = [sp.sympify(entry) for entry in (h if isinstance(h, Sequence) else [h])]
-        chains = [continuous_chain(entry, system, alpha, self.rates) for entry in functions]
+        chains = [continuous_chain(entry, system, alpha, self.rates) for entry in as_functions(h)]
         for chain in chains:
             check_gain(chain.gain, system.dt)
             refuse_kinks(chain.psi, symbols, self.bounds)
