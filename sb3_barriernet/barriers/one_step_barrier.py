@@ -65,8 +65,6 @@ class OneStepBarrier(CompiledBarrier):
         _check_gains(gamma)
         symbols = (*one_step.states, *parameters)
         chains = [discrete_chain(entry - shrink, one_step, gamma) for entry in as_functions(h)]
-        for chain in chains:
-            refuse_kinks(chain.psi, symbols, self.bounds)
         rows = [self._row(chain, symbols) for chain in chains]
         if not allow_singular:
             for chain, (*a, drift, restoring) in zip(chains, rows, strict=True):
@@ -84,6 +82,7 @@ class OneStepBarrier(CompiledBarrier):
             middle = [0.0] * len(actions)
         else:
             middle = self._middle(chain)
+            refuse_kinks(chain.psi, symbols, self.bounds)
             self._refuse_concave(chain, symbols, middle)
         at_middle = dict(zip(actions, middle, strict=True))
         a = [sp.diff(chain.change, u).subs(at_middle) for u in actions]
