@@ -17,6 +17,10 @@ from sb3_barriernet.zoo.runs import ZooRun
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / "examples" / "hyperparams"
+NOMINAL = {
+    "MlpPolicy": "sb3_barriernet.NominalActorCriticPolicy",
+    "MultiInputPolicy": "sb3_barriernet.barrier_ppo.nominal_policy.NominalMultiInputActorCriticPolicy",
+}
 
 
 def test_an_example_is_a_task_that_reports_the_truth():
@@ -35,7 +39,7 @@ def test_baselines_differ_in_their_policy_and_in_what_only_a_filter_has():
     assert list(ours) == list(baseline)
     for name, block in ours.items():
         expected = {key: value for key, value in block.items() if key != "correction_coef"}
-        assert baseline[name] == {**expected, "policy": "sb3_barriernet.NominalActorCriticPolicy"}
+        assert baseline[name] == {**expected, "policy": NOMINAL[block["policy"]]}
 
 
 def test_a_run_reads_the_configuration_that_it_is_given(tmp_path):
