@@ -78,7 +78,8 @@ def learning_curves(comparison: Comparison) -> dict[str, list[LearningCurve]]:
     """Curves of every algorithm that was trained; methods that share a training share its curve."""
     curves: dict[str, list[LearningCurve]] = {}
     for run in comparison.zoo_runs():
-        curves.setdefault(run.algo, []).append(run.learning_curve())
+        if (curve := run.learning_curve()) is not None:
+            curves.setdefault(run.algo, []).append(curve)
     return curves
 
 

@@ -9,7 +9,7 @@ import torch as th
 from gymnasium import spaces
 from stable_baselines3.common.distributions import DiagGaussianDistribution, Distribution
 from stable_baselines3.common.policies import ActorCriticPolicy
-from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, CombinedExtractor
 from stable_baselines3.common.type_aliases import Schedule
 
 from sb3_barriernet.barrier_ppo.extractor import BarrierExtractor
@@ -115,6 +115,18 @@ class NominalActorCriticPolicy(ActorCriticPolicy):
     def _get_constructor_parameters(self) -> dict[str, Any]:
         # The std itself is in the state dictionary.
         return {**super()._get_constructor_parameters(), "observe_rows": self.observe_rows}
+
+
+class NominalMultiInputActorCriticPolicy(NominalActorCriticPolicy):
+    """:class:`NominalActorCriticPolicy` for several observations beside the rows."""
+
+    def __init__(
+        self,
+        *args: Any,
+        features_extractor_class: type[BaseFeaturesExtractor] = CombinedExtractor,
+        **kwargs: Any,
+    ):
+        super().__init__(*args, features_extractor_class=features_extractor_class, **kwargs)
 
 
 def checked_std(action_std: Any, action_space: spaces.Box) -> np.ndarray:

@@ -11,7 +11,8 @@ from torch.func import jacrev, jvp, vmap
 from sb3_barriernet.barriers.chain import Gains
 from sb3_barriernet.barriers.gains import check_gain
 from sb3_barriernet.barriers.sampling import draw
-from sb3_barriernet.errors import ConfigurationError, GainError
+from sb3_barriernet.barriers.sampling_margin import check_margin
+from sb3_barriernet.errors import ConfigurationError, GainError, RowShapeError
 from sb3_barriernet.systems.control_affine import ControlAffineSystem
 
 BarrierFunction = Callable[[th.Tensor], th.Tensor]
@@ -44,9 +45,9 @@ class AutogradBarrier:
         degree: int = 1,
         alpha: Gains = 2.0,
     ):
-        self.system, self.h, self.degree, self.margin = system, h, int(degree), float(margin)
+        self.system, self.h, self.degree, self.margin = system, h, int(degree), check_margin(margin)
         self.alpha = _gains(alpha, self.degree, system.dt)
-        self._num_functions = len(h(th.zeros(system.state_dim, dtype=th.float64)))
+        self._num_functions = _count(h, system.state_dim)
         self._check_degree()
 
     @property
@@ -61,15 +62,24 @@ class AutogradBarrier:
 
     def rows(self, x: np.ndarray) -> np.ndarray:
         """Barrier rows ``(..., K, M + 2)`` at states ``(..., N)``."""
-        x = np.asarray(x, dtype=np.float64)
+        x = self._states(x)
         rows = vmap(self._rows_at)(th.from_numpy(x.reshape(-1, x.shape[-1])))
         return rows.detach().numpy().reshape(*x.shape[:-1], self.num_rows, -1)
 
     def start_values(self, x: np.ndarray) -> np.ndarray:
         """``psi_0 .. psi_{r-1}`` of all functions, flat ``(..., H r)``."""
-        x = np.asarray(x, dtype=np.float64)
+        x = self._states(x)
         values = vmap(self._start_at)(th.from_numpy(x.reshape(-1, x.shape[-1])))
         return values.detach().numpy().reshape(*x.shape[:-1], -1)
+
+    def _states(self, x: np.ndarray) -> np.ndarray:
+        x = np.asarray(x, dtype=np.float64)
+        if x.shape[-1:] != (self.system.state_dim,):
+            raise RowShapeError(
+                f"Found states of shape {x.shape}; expected (..., {self.system.state_dim}): "
+                f"{list(self.system.states)}. Let the state reader return them as one array, in this order."
+            )
+        return x
 
     def _rows_at(self, x: th.Tensor) -> th.Tensor:
         last = self.degree - 1
@@ -106,6 +116,18 @@ class AutogradBarrier:
                     f"{self.degree} of all functions and no earlier one. Set `degree`, and stack barriers of "
                     "different degrees."
                 )
+
+
+def _count(h: BarrierFunction, state_dim: int) -> int:
+    """How many barrier functions there are."""
+    values = h(th.zeros(state_dim, dtype=th.float64))
+    if not isinstance(values, th.Tensor) or values.ndim != 1 or values.dtype != th.float64:
+        found = f"{values.dtype} of shape {tuple(values.shape)}" if isinstance(values, th.Tensor) else type(values)
+        raise RowShapeError(
+            f"Found that h maps one state to {found}; expected a float64 tensor (H,), one entry for each function. "
+            "Index with slices, `x[:1]`, stack what you compute, and make networks `.double()`."
+        )
+    return len(values)
 
 
 def _gains(alpha: Gains, degree: int, dt: float) -> tuple[float, ...]:

@@ -53,6 +53,11 @@ class Chain:
         return self.gain * self.psi[-1]
 
 
+def as_functions(h: sp.Expr | Sequence[sp.Expr]) -> list[sp.Expr]:
+    """One function or several, also as a matrix or an array, as a flat list."""
+    return [sp.sympify(entry) for entry in (h if hasattr(h, "__len__") else [h])]
+
+
 def continuous_chain(h: sp.Expr, system: ControlAffineSystem, gains: Gains, parameter_rates: Rates) -> Chain:
     """The chain (1) of ``h`` along ``x' = f + g u`` and known rates of its parameters.
 

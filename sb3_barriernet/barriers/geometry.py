@@ -15,16 +15,25 @@ from typing import TypeAlias
 
 import sympy as sp
 
-from sb3_barriernet.errors import ConfigurationError
+from sb3_barriernet.errors import ConfigurationError, RowShapeError
 
 Number: TypeAlias = sp.Expr | float
 Point: TypeAlias = Sequence[Number]
 
 
+def point_ahead(position: Point, heading: Number, distance: Number) -> Point:
+    """The virtual point of a wheeled robot in the plane, ``distance`` [m] ahead of its centre.
+
+    Turning moves it, so that a barrier there has relative degree 1 in both inputs of a unicycle (Cortez &
+    Dimarogonas 2019).
+    """
+    return (position[0] + distance * sp.cos(heading), position[1] + distance * sp.sin(heading))
+
+
 def half_plane(point: Point, normal: Point, offset: Number) -> sp.Expr:
     """Distance to the half space ``{q: n . q <= offset}`` from inside, with ``n`` the unit normal, out of it."""
     length = _norm(normal)
-    return offset - sp.Add(*(n / length * q for n, q in zip(normal, point, strict=True)))
+    return offset - sp.Add(*(n / length * q for n, q in _paired(normal, point)))
 
 
 def limits(quantity: sp.Expr, low: Number, high: Number) -> list[sp.Expr]:
@@ -34,13 +43,13 @@ def limits(quantity: sp.Expr, low: Number, high: Number) -> list[sp.Expr]:
 
 def inside_box(point: Point, low: Point, high: Point) -> list[sp.Expr]:
     """Stay inside an axis-aligned box: a pair of limits for each axis."""
-    return [h for q, a, b in zip(point, low, high, strict=True) for h in limits(q, a, b)]
+    return [h for (q, a), b in zip(_paired(point, low), _same_size(high, point), strict=True) for h in limits(q, a, b)]
 
 
 def corridor(point: Point, direction: Point, middle: Point, half_width: Number) -> list[sp.Expr]:
     """Stay within ``half_width`` of a line in the plane through ``middle``."""
     normal = (-direction[1], direction[0])
-    offset = sp.Add(*(n * q for n, q in zip(normal, middle, strict=True))) / _norm(normal)
+    offset = sp.Add(*(n * q for n, q in _paired(normal, middle))) / _norm(normal)
     back = tuple(-n for n in normal)
     return [half_plane(point, normal, offset + half_width), half_plane(point, back, half_width - offset)]
 
@@ -59,13 +68,17 @@ def outside_polygon(point: Point, corners: Sequence[tuple[float, float]], sharpn
 
 
 def outside_disc(point: Point, centre: Point, radius: Number) -> sp.Expr:
-    """Stay out of a disc or ball. Give its velocity, if it moves, as ``parameter_rates`` of the centre."""
+    """Stay out of a disc or ball.
+
+    If it moves, its centre is a parameter: a known velocity belongs into ``parameter_rates``, a bound on an unknown
+    one into ``disturbance``.
+    """
     return _distance(point, centre) - radius
 
 
 def inside_disc(point: Point, centre: Point, radius: Number) -> sp.Expr:
     """Stay in a disc or ball: ``(R^2 - d^2) / 2R``, smooth in the middle and of slope 1 at the edge."""
-    return (radius**2 - sp.Add(*((q - c) ** 2 for q, c in zip(point, centre, strict=True)))) / (2 * radius)
+    return (radius**2 - sp.Add(*((q - c) ** 2 for q, c in _paired(point, centre)))) / (2 * radius)
 
 
 def outside_ellipse(point: Point, centre: Point, axes: Point, *, angle: Number = 0, power: int = 2) -> sp.Expr:
@@ -75,17 +88,15 @@ def outside_ellipse(point: Point, centre: Point, axes: Point, *, angle: Number =
 
     :raises ConfigurationError: for an odd power, or an angle out of the plane
     """
-    if power < 2 or power % 2 or (angle != 0 and len(axes) != 2):
-        raise ConfigurationError(
-            f"Found the power {power} and the angle {angle} of an ellipse in {len(axes)} dimensions; expected an even "
-            "power of at least 2, and an angle only in the plane."
-        )
-    offset = [q - c for q, c in zip(point, centre, strict=True)]
-    if angle != 0:
-        cos, sin = sp.cos(angle), sp.sin(angle)
-        offset = [cos * offset[0] + sin * offset[1], cos * offset[1] - sin * offset[0]]
-    total = sp.Add(*((q / axis) ** power for q, axis in zip(offset, axes, strict=True)))
-    return total ** sp.Rational(1, power) - 1
+    return _ellipse(point, centre, axes, angle, power) ** sp.Rational(1, power) - 1
+
+
+def inside_ellipse(point: Point, centre: Point, axes: Point, *, angle: Number = 0, power: int = 2) -> sp.Expr:
+    """Stay in an ellipse or superellipse: ``(1 - sum (q_i / axis_i)^p) / p``, smooth in the middle.
+
+    Arguments and errors as :func:`outside_ellipse`.
+    """
+    return (1 - _ellipse(point, centre, axes, angle, power)) / power
 
 
 def outside_box(point: Point, low: Point, high: Point, sharpness: float = 20.0) -> sp.Expr:
@@ -113,7 +124,34 @@ def any_of(functions: Sequence[sp.Expr], sharpness: float = 20.0) -> sp.Expr:
 
 
 def _distance(p: Point, q: Point) -> sp.Expr:
-    return _norm([a - b for a, b in zip(p, q, strict=True)])
+    return _norm([a - b for a, b in _paired(p, q)])
+
+
+def _ellipse(point: Point, centre: Point, axes: Point, angle: Number, power: int) -> sp.Expr:
+    """``sum (q_i / axis_i)^p``, 1 on the edge."""
+    if power < 2 or power % 2 or (angle != 0 and len(axes) != 2):
+        raise ConfigurationError(
+            f"Found the power {power} and the angle {angle} of an ellipse in {len(axes)} dimensions; expected an even "
+            "power of at least 2, and an angle only in the plane."
+        )
+    offset = [q - c for q, c in _paired(point, centre)]
+    if angle != 0:
+        cos, sin = sp.cos(angle), sp.sin(angle)
+        offset = [cos * offset[0] + sin * offset[1], cos * offset[1] - sin * offset[0]]
+    return sp.Add(*((q / axis) ** power for q, axis in _paired(offset, axes)))
+
+
+def _paired(p: Point, q: Point) -> list[tuple[Number, Number]]:
+    return list(zip(p, _same_size(q, p), strict=True))
+
+
+def _same_size(vector: Point, point: Point) -> Point:
+    if len(vector) != len(point):
+        raise RowShapeError(
+            f"Found {tuple(vector)} beside the point {tuple(point)}; expected {len(point)} coordinates, one for each "
+            "of the point's."
+        )
+    return vector
 
 
 def _norm(vector: Point) -> sp.Expr:

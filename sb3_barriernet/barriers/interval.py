@@ -155,6 +155,12 @@ def _sign(a: Interval) -> Interval:
     return np.sign(a[0]), np.sign(a[1])
 
 
+def _impulse(a: Interval, *order: Interval) -> Interval:
+    """Derivatives of a sign: nothing, or anything where it switches."""
+    switches = (a[0] <= 0.0) & (a[1] >= 0.0)
+    return np.where(switches, -np.inf, 0.0), np.where(switches, np.inf, 0.0)
+
+
 def _minimum(*parts: Interval) -> Interval:
     return reduce(np.minimum, (low for low, _ in parts)), reduce(np.minimum, (high for _, high in parts))
 
@@ -170,6 +176,7 @@ _RULES: dict[type, Callable[..., Interval]] = {
     sp.log: _logarithm,
     sp.Abs: _absolute,
     sp.sign: _sign,
+    sp.DiracDelta: _impulse,
     sp.Min: _minimum,
     sp.Max: _maximum,
 }

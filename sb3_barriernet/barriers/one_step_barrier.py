@@ -8,9 +8,10 @@ import numpy as np
 import sympy as sp
 
 from sb3_barriernet.barriers.authority import refuse_singular
-from sb3_barriernet.barriers.chain import Chain, Gains, discrete_chain
+from sb3_barriernet.barriers.chain import Chain, Gains, as_functions, discrete_chain
 from sb3_barriernet.barriers.compiled_barrier import CompiledBarrier
 from sb3_barriernet.barriers.gains import check_share
+from sb3_barriernet.barriers.kinks import refuse_kinks
 from sb3_barriernet.barriers.sampling import draw
 from sb3_barriernet.errors import ConfigurationError
 from sb3_barriernet.systems.control_affine import Bounds
@@ -45,7 +46,7 @@ class OneStepBarrier(CompiledBarrier):
     :param shrink: taken off every ``h`` for round-off, in its unit
     :param allow_singular: accept safe states in which the action has no authority
     :raises GainError: if a gain is not in (0, 1], or their number is wrong
-    :raises ConfigurationError: if ``h`` has no uniform relative degree, or bends the wrong way
+    :raises ConfigurationError: if ``h`` has no uniform relative degree, a kink, or bends the wrong way
     """
 
     def __init__(
@@ -64,14 +65,18 @@ class OneStepBarrier(CompiledBarrier):
         self.bounds = {**one_step.bounds, **(bounds or {})}
         for gain in [gamma] if isinstance(gamma, int | float) else gamma:
             check_share(gain)
-        functions = [sp.sympify(entry) - shrink for entry in (h if isinstance(h, Sequence) else [h])]
-        chains = [discrete_chain(entry, one_step, gamma) for entry in functions]
         symbols = (*one_step.states, *parameters)
+        chains = [discrete_chain(entry - shrink, one_step, gamma) for entry in as_functions(h)]
         rows = [self._row(chain, symbols) for chain in chains]
         if not allow_singular:
             for chain, (*a, drift, restoring) in zip(chains, rows, strict=True):
                 refuse_singular(chain.psi[0], a, drift + restoring, chain.psi, symbols, self.bounds)
         super().__init__(sp.Matrix(rows), chains, one_step.states, parameters, copies)
+
+    @property
+    def action_box(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """The actions among which a curved row was linearised."""
+        return self.one_step.action_box
 
     def _row(self, chain: Chain, symbols: Sequence[sp.Symbol]) -> list[sp.Expr]:
         actions = self.one_step.actions
@@ -79,6 +84,7 @@ class OneStepBarrier(CompiledBarrier):
             middle = [0.0] * len(actions)
         else:
             middle = self._middle(chain)
+            refuse_kinks(chain.psi, symbols, self.bounds)
             self._refuse_concave(chain, symbols, middle)
         at_middle = dict(zip(actions, middle, strict=True))
         a = [sp.diff(chain.change, u).subs(at_middle) for u in actions]

@@ -8,7 +8,11 @@ import numpy as np
 
 
 class Barrier(Protocol):
-    """A map from state to rows (layout: :mod:`sb3_barriernet.rows`), vectorised over leading dimensions."""
+    """A map from state to rows (layout: :mod:`sb3_barriernet.rows`), vectorised over leading dimensions.
+
+    A barrier that holds for certain actions only offers ``action_box``, their ``(low, high)``, each ``(M,)``; an
+    environment whose actions reach further is refused.
+    """
 
     @property
     def action_dim(self) -> int:

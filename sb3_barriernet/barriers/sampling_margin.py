@@ -23,6 +23,19 @@ from sb3_barriernet.errors import ConfigurationError
 from sb3_barriernet.systems.control_affine import Bounds, ControlAffineSystem
 
 
+def check_margin(margin: float) -> float:
+    """Return a margin that a user gave.
+
+    :raises ConfigurationError: unless it is finite and not negative
+    """
+    if not 0.0 <= margin < math.inf:
+        raise ConfigurationError(
+            f"Found the margin {margin}; expected a number >= 0, in units of the rate of the last psi, that covers "
+            "what sampling costs. 0 means continuous time."
+        )
+    return float(margin)
+
+
 def certified_margin(
     chain: Chain,
     rate: sp.Expr,

@@ -40,6 +40,15 @@ class StackedBarrier:
         return self.barriers[0].action_dim
 
     @property
+    def action_box(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """The actions that all barriers hold for; None if none of them is particular."""
+        boxes = [box for box in (getattr(barrier, "action_box", None) for barrier in self.barriers) if box is not None]
+        if not boxes:
+            return None
+        low, high = zip(*boxes, strict=True)
+        return np.maximum.reduce(low), np.minimum.reduce(high)
+
+    @property
     def num_rows(self) -> int:
         """``K``: the rows of all barriers, and padding."""
         return self._num_rows

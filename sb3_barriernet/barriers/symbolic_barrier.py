@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+import numpy as np
 import sympy as sp
 
 from sb3_barriernet.barriers.authority import refuse_singular
-from sb3_barriernet.barriers.chain import Chain, Gains, continuous_chain
+from sb3_barriernet.barriers.chain import Chain, Gains, as_functions, continuous_chain
 from sb3_barriernet.barriers.compiled_barrier import CompiledBarrier
 from sb3_barriernet.barriers.gains import check_gain
-from sb3_barriernet.barriers.sampling_margin import certified_margin
+from sb3_barriernet.barriers.kinks import refuse_kinks
+from sb3_barriernet.barriers.sampling_margin import certified_margin, check_margin
 from sb3_barriernet.errors import ConfigurationError
 from sb3_barriernet.systems.control_affine import Bounds, ControlAffineSystem
 from sb3_barriernet.systems.expressions import vanishes
@@ -42,7 +44,7 @@ class SymbolicBarrier(CompiledBarrier):
         is added to an action
     :param allow_singular: accept safe states in which the action has no authority
     :raises GainError: if a gain is not positive or too large for ``dt``, or their number is wrong
-    :raises ConfigurationError: if ``h`` has no uniform relative degree, or no margin can be certified
+    :raises ConfigurationError: if ``h`` has no uniform relative degree or a kink, or no margin can be certified
     """
 
     def __init__(
@@ -64,23 +66,29 @@ class SymbolicBarrier(CompiledBarrier):
         self.rates = {p: sp.sympify((parameter_rates or {}).get(p, 0)) for p in parameters}
         self.disturbance = {s: sp.sympify(size) for s, size in (disturbance or {}).items()}
         _check_gains(alpha)
-        functions = [sp.sympify(entry) for entry in (h if isinstance(h, Sequence) else [h])]
-        chains = [continuous_chain(entry, system, alpha, self.rates) for entry in functions]
+        symbols = (*system.states, *parameters)
+        chains = [continuous_chain(entry, system, alpha, self.rates) for entry in as_functions(h)]
         for chain in chains:
             check_gain(chain.gain, system.dt)
+            refuse_kinks(chain.psi, symbols, self.bounds)
         _check_disturbance(chains, self.disturbance, (*system.states, *system.actions, *parameters))
+        self._is_certified = margin == "certified"
         self.margins = tuple(self._margin(chain, margin) for chain in chains)
         rows = sp.Matrix([self._row(chain, lost) for chain, lost in zip(chains, self.margins, strict=True)])
         if not allow_singular:
             for chain, row in zip(chains, rows.tolist(), strict=True):
                 *a, drift, restoring = row
-                symbols = (*system.states, *parameters)
                 refuse_singular(chain.psi[0], a, drift + restoring, chain.psi, symbols, self.bounds)
         super().__init__(rows, chains, system.states, parameters, copies)
 
+    @property
+    def action_box(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """The actions that a certified margin covers; None where the user answers for it."""
+        return (self.system.action_low, self.system.action_high) if self._is_certified else None
+
     def _margin(self, chain: Chain, margin: Margin) -> float:
         if margin != "certified":
-            return float(margin)
+            return check_margin(margin)
         rate = chain.change - self._robust_term(chain)
         return certified_margin(chain, rate, self.system, self.rates, self.disturbance, self.bounds)
 

@@ -76,6 +76,11 @@ class VirtualPointBarrier:
         return self.unicycle.action_dim
 
     @property
+    def action_box(self) -> tuple[np.ndarray, np.ndarray]:
+        """The actions for which the proof bounds one step."""
+        return self.unicycle.action_low, self.unicycle.action_high
+
+    @property
     def num_rows(self) -> int:
         """``K``: two rows for each wall and each disc."""
         return ROWS_PER_DISTANCE * (NUM_WALLS + self.max_discs)

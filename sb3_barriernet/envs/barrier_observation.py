@@ -10,13 +10,23 @@ import numpy as np
 from gymnasium import spaces
 
 from sb3_barriernet.barriers.protocol import Barrier
-from sb3_barriernet.errors import ConfigurationError, InvalidRowsError, RowShapeError, UnsafeStartError
+from sb3_barriernet.envs.action_map import ActionMap
+from sb3_barriernet.errors import (
+    ActionSpaceError,
+    ConfigurationError,
+    InvalidRowsError,
+    RowShapeError,
+    UnsafeStartError,
+)
 from sb3_barriernet.rows import BARRIER_KEY, RowsSpace, check_action_space
 
 OBSERVATION_KEY = "observation"
 """Key of the task's own observation when it was not a dictionary already."""
 
 StateReader = Callable[[gym.Env], tuple[Any, ...]]
+
+FLOAT32_ROUND_OFF = 1e-6
+"""Relative; action spaces are float32, barriers are not."""
 
 
 class BarrierObservation(gym.Wrapper):
@@ -31,7 +41,7 @@ class BarrierObservation(gym.Wrapper):
     :param env: environment with a bounded ``Box`` action space of shape ``(M,)``
     :param barrier: maps the state to rows of shape ``(K, M + 2)``
     :param state: reads the arguments of ``barrier.rows`` from the *unwrapped* environment
-    :raises ActionSpaceError: if the actions cannot be filtered
+    :raises ActionSpaceError: if the actions cannot be filtered, or reach further than the barrier was built for
     :raises ConfigurationError: if a wrapper below would change the safe action
     :raises RowShapeError: if barrier and actions disagree
     """
@@ -48,18 +58,20 @@ class BarrierObservation(gym.Wrapper):
                 f"Found a barrier over {barrier.action_dim} actions and the action space {env.action_space}; "
                 "expected the same number. Build the barrier for this environment's actuators."
             )
+        _check_reach(barrier, env.action_space)
         rows = RowsSpace(barrier.num_rows, env.action_space)
         self.observation_space = _with_rows(env.observation_space, rows)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         observation, info = self.env.reset(seed=seed, options=options)
-        state = self.state(self.env.unwrapped)
+        state = self.read_state()
+        rows = self.rows_at(state)
         _check_start(self.barrier.start_values(*state))
-        return self.join(observation, self._rows(state)), info
+        return self.join(observation, rows), info
 
     def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
         observation, reward, terminated, truncated, info = self.env.step(action)
-        rows = self._rows(self.state(self.env.unwrapped))
+        rows = self.rows_at(self.read_state())
         return self.join(observation, rows), reward, terminated, truncated, info
 
     def join(self, observation: Any, rows: np.ndarray) -> dict[str, Any]:
@@ -68,7 +80,25 @@ class BarrierObservation(gym.Wrapper):
             return {**observation, BARRIER_KEY: rows}
         return {OBSERVATION_KEY: observation, BARRIER_KEY: rows}
 
-    def _rows(self, state: tuple[Any, ...]) -> np.ndarray:
+    def read_state(self) -> tuple[Any, ...]:
+        """What the barrier's rows depend on, at present.
+
+        :raises ConfigurationError: if the state reader does not return a tuple
+        """
+        state = self.state(self.env.unwrapped)
+        if not isinstance(state, tuple):
+            raise ConfigurationError(
+                f"Found that the state reader returns {state!r}; expected a tuple, one entry for each argument of "
+                "`barrier.rows`. Write `lambda env: (env.state,)`, with the comma."
+            )
+        return state
+
+    def rows_at(self, state: tuple[Any, ...]) -> np.ndarray:
+        """Rows ``(K, M + 2)`` at a state, finite and of the right shape.
+
+        :raises RowShapeError: if barrier and state do not fit
+        :raises InvalidRowsError: for NaN or infinity
+        """
         rows = np.asarray(self.barrier.rows(*state), dtype=np.float64)
         _check_rows(rows, self.observation_space[BARRIER_KEY].shape)  # type: ignore[index]
         return rows
@@ -88,7 +118,8 @@ def _with_rows(space: spaces.Space, rows: RowsSpace) -> spaces.Dict:
 def _refuse_action_wrappers(env: gym.Env) -> None:
     layer = env
     while isinstance(layer, gym.Wrapper):
-        if isinstance(layer, gym.ActionWrapper):
+        changes_space = layer.action_space != layer.env.action_space and not isinstance(layer, ActionMap)
+        if isinstance(layer, gym.ActionWrapper) or changes_space:
             raise ConfigurationError(
                 f"Found the action wrapper {type(layer).__name__} below the barrier; it would change the safe action "
                 "on its way to the system. Leave it out, or use `ActionMap` and state the barrier in its actions."
@@ -96,11 +127,25 @@ def _refuse_action_wrappers(env: gym.Env) -> None:
         layer = layer.env
 
 
+def _check_reach(barrier: Barrier, space: spaces.Box) -> None:
+    """Margins and bounds of a barrier hold for the actions that it was built for, and no others."""
+    box = getattr(barrier, "action_box", None)
+    if box is None:
+        return
+    low, high = box
+    slack = FLOAT32_ROUND_OFF * (1.0 + np.abs(low) + np.abs(high))
+    if (space.low < low - slack).any() or (space.high > high + slack).any():
+        raise ActionSpaceError(
+            f"Found a barrier built for actions from {low} to {high} and the action space {space}, which reaches "
+            "further: the margins would not hold. State the limits of this environment's actuators in the system."
+        )
+
+
 def _check_rows(rows: np.ndarray, shape: tuple[int, ...]) -> None:
     if rows.shape != shape:
         raise RowShapeError(
             f"The barrier returned rows of shape {rows.shape}; expected {shape}. Pad unused rows with "
-            "`padding_rows` so that every state has the same number."
+            "`padding_rows` so that every state has the same number, and read one state, not a batch."
         )
     if not np.isfinite(rows).all():
         bad = np.flatnonzero(~np.isfinite(rows).all(axis=1)).tolist()

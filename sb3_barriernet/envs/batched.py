@@ -106,7 +106,7 @@ class SharedSimulationVecEnv(DummyVecEnv):
         rows = self._barriers[0].barrier.rows(self._simulation.pursuer, self._simulation.obstacles)
         if not np.isfinite(rows).all():
             for wrapper in self._barriers:  # the member with the bad rows raises, and says what is wrong
-                wrapper._rows(wrapper.state(wrapper.unwrapped))
+                wrapper.rows_at(wrapper.read_state())
         return rows
 
     def _record(self, rewards: list[float]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,11 +25,16 @@ HOLD_STEPS = (3, 40)
 
 @dataclass
 class Arena:
-    """What an attacker may look at: the environment itself, its rows, and the filter that stands in the way."""
+    """What an attacker may look at: environments side by side, their rows, and the filter that stands in the way.
 
-    env: gym.Env
+    :param envs: ``B`` copies of one environment that publishes rows
+    :param clearance: for attacks that try things out; None if only the others are let loose
+    :param rows: of every environment at its present state, ``(B, K, M + 2)``
+    """
+
+    envs: Sequence[gym.Env]
     row_filter: RowFilter
-    clearance: Clearance
+    clearance: Clearance | None
     rng: np.random.Generator
     rows: np.ndarray
 
@@ -41,23 +46,27 @@ class Arena:
     def high(self) -> np.ndarray:
         return self.row_filter.high.numpy()
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """``(B, M)``, of the actions."""
+        return len(self.envs), len(self.low)
+
     def project(self, nominal: np.ndarray, rows: np.ndarray) -> Projection:
-        """The filter's answer to one nominal action, in float32 as policies have it."""
-        proposal = th.as_tensor(nominal[None].astype(np.float32))
+        """The filter's answer to nominal actions ``(B, M)``, in float32 as policies have them."""
         with th.no_grad():
-            return self.row_filter(th.as_tensor(rows[None]), proposal)
+            return self.row_filter(th.as_tensor(rows), th.as_tensor(nominal.astype(np.float32)))
 
 
 class Attack:
-    """Proposes the next nominal action ``(M,)``; :meth:`restart` is called when an episode starts."""
+    """Proposes the next nominal actions ``(B, M)``; :meth:`restart` is called where an episode starts."""
 
     name = "attack"
 
     def __call__(self, arena: Arena) -> np.ndarray:
         raise NotImplementedError
 
-    def restart(self) -> None:
-        """Forget the episode."""
+    def restart(self, i: int) -> None:
+        """Forget the episode of environment ``i``."""
 
 
 class Uniform(Attack):
@@ -66,28 +75,30 @@ class Uniform(Attack):
     name = "uniform"
 
     def __call__(self, arena: Arena) -> np.ndarray:
-        return arena.rng.uniform(arena.low, arena.high)
+        return arena.rng.uniform(arena.low, arena.high, size=arena.shape)
 
 
 class _Held(Attack):
-    """Decides now and then and holds the decision."""
+    """Decides now and then, for each environment by itself, and holds the decision."""
 
     def __init__(self) -> None:
-        self.left = 0
-        self.action = np.zeros(0)
+        self.left = np.zeros(0, dtype=int)
+        self.actions = np.zeros((0, 0))
 
     def __call__(self, arena: Arena) -> np.ndarray:
-        if self.left == 0:
-            self.action, self.left = self.decide(arena)
+        if self.actions.shape != arena.shape:
+            self.left, self.actions = np.zeros(arena.shape[0], dtype=int), np.zeros(arena.shape)
+        for i in np.flatnonzero(self.left == 0).tolist():
+            self.actions[i], self.left[i] = self.decide(arena, i)
         self.left -= 1
-        return self.action
+        return self.actions.copy()
 
-    def decide(self, arena: Arena) -> tuple[np.ndarray, int]:
-        """An action and for how many steps to hold it."""
+    def decide(self, arena: Arena, i: int) -> tuple[np.ndarray, int]:
+        """An action ``(M,)`` for environment ``i`` and for how many steps to hold it."""
         raise NotImplementedError
 
-    def restart(self) -> None:
-        self.left = 0
+    def restart(self, i: int) -> None:
+        self.left[i : i + 1] = 0
 
 
 class BangBang(_Held):
@@ -95,7 +106,7 @@ class BangBang(_Held):
 
     name = "bang_bang"
 
-    def decide(self, arena: Arena) -> tuple[np.ndarray, int]:
+    def decide(self, arena: Arena, i: int) -> tuple[np.ndarray, int]:
         corner = np.where(arena.rng.random(len(arena.low)) < 0.5, arena.low, arena.high)
         return corner, int(arena.rng.integers(*HOLD_STEPS))
 
@@ -110,7 +121,8 @@ class Ramming(Attack):
         reach = np.abs(A) @ (0.5 * (arena.high - arena.low))
         with np.errstate(divide="ignore", invalid="ignore"):
             room = np.where(reach > 0.0, (A @ (0.5 * (arena.high + arena.low)) + c) / reach, np.inf)
-        return np.where(A[int(np.argmin(room))] > 0.0, arena.low, arena.high)
+        nearest = np.take_along_axis(A, room.argmin(axis=1)[:, None, None], axis=1)[:, 0]
+        return np.where(nearest > 0.0, arena.low, arena.high)
 
 
 class LookAhead(_Held):
@@ -121,9 +133,9 @@ class LookAhead(_Held):
 
     name = "look_ahead"
 
-    def decide(self, arena: Arena) -> tuple[np.ndarray, int]:
+    def decide(self, arena: Arena, i: int) -> tuple[np.ndarray, int]:
         candidates = self._candidates(arena)
-        reached = [self._try(arena, candidate) for candidate in candidates]
+        reached = [self._try(arena, i, candidate) for candidate in candidates]
         return candidates[int(np.argmin(reached))], LOOK_AHEAD_STEPS
 
     def _candidates(self, arena: Arena) -> list[np.ndarray]:
@@ -131,12 +143,13 @@ class LookAhead(_Held):
         chosen = [np.array(corner) for corner in itertools.islice(corners, MAX_CANDIDATES)]
         return [*chosen, *arena.rng.uniform(arena.low, arena.high, size=(MAX_CANDIDATES // 4, len(arena.low)))]
 
-    def _try(self, arena: Arena, nominal: np.ndarray) -> float:
-        barrier = arena.env.get_wrapper_attr("barrier")
-        env = copy_environment(arena.env, {id(barrier): barrier})
-        rows, reached = arena.rows, np.inf
+    def _try(self, arena: Arena, i: int, nominal: np.ndarray) -> float:
+        assert arena.clearance is not None
+        barrier = arena.envs[i].get_wrapper_attr("barrier")
+        env = copy_environment(arena.envs[i], {id(barrier): barrier})
+        rows, reached = arena.rows[i], np.inf
         for _ in range(LOOK_AHEAD_STEPS):
-            action = arena.project(nominal, rows).action[0].numpy()
+            action = arena.project(nominal[None], rows[None]).action[0].numpy()
             observation, _, terminated, truncated, _ = env.step(action)
             rows, reached = observation[BARRIER_KEY], min(reached, arena.clearance(env.unwrapped))
             if terminated or truncated:

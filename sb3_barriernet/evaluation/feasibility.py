@@ -55,6 +55,9 @@ class FeasibilityReport:
             lines.append(f"{name:<16}{binds.mean():>10.1%}{there:>15.1%}{(share == 1.0).mean():>13.2%}")
         for rows, count in sorted(self.conflicts.items(), key=lambda item: -item[1]):
             lines.append(f"conflict of {' and '.join(self.names[row] for row in rows)}: {count} states")
+        explained, infeasible = sum(self.conflicts.values()), int(self.infeasible.sum())
+        if explained < infeasible:
+            lines.append(f"({explained} of the {infeasible} infeasible states were explained)")
         return "\n".join(lines)
 
 

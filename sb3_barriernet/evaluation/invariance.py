@@ -114,8 +114,8 @@ def attack_barrier(
     row_filter = RowFilter(env.action_space, backend=backend)  # type: ignore[arg-type]
     records = []
     for kind in attacks:
-        arena = Arena(env, row_filter, clearance, np.random.default_rng(seed), np.empty(0))
-        records.append(_run(kind(), arena, steps, seed))
+        arena = Arena([env], row_filter, clearance, np.random.default_rng(seed), np.empty(0))
+        records.append(_run(kind(), arena, clearance, steps, seed))
     return InvarianceReport(tuple(records))
 
 
@@ -144,23 +144,24 @@ def assert_invariant(
     return report
 
 
-def _run(attack: Attack, arena: Arena, steps: int, seed: int) -> AttackRecord:
+def _run(attack: Attack, arena: Arena, measure: Clearance, steps: int, seed: int) -> AttackRecord:
     record = AttackRecord(attack.name)
     episode: deque[Moment] = deque(maxlen=SHOWN_STEPS)
+    (env,) = arena.envs
     done = True
     while record.steps < steps:
         if done:
-            arena.rows = arena.env.reset(seed=seed if record.steps == 0 else None)[0][BARRIER_KEY]
-            attack.restart()
+            arena.rows = env.reset(seed=seed if record.steps == 0 else None)[0][BARRIER_KEY][None]
+            attack.restart(0)
             episode.clear()
-        state = _copy_state(arena.env)
+        state = _copy_state(env)
         nominal = attack(arena)
         projection = arena.project(nominal, arena.rows)
         safe = projection.action[0].numpy()
-        observation, _, terminated, truncated, _ = arena.env.step(safe)
-        arena.rows = observation[BARRIER_KEY]
-        clearance = float(arena.clearance(arena.env.unwrapped))
-        episode.append(Moment(state, nominal, safe, clearance))
+        observation, _, terminated, truncated, _ = env.step(safe)
+        arena.rows = observation[BARRIER_KEY][None]
+        clearance = float(measure(env.unwrapped))
+        episode.append(Moment(state, nominal[0], safe, clearance))
         _count(record, int(projection.status[0]), clearance, episode)
         # Beyond a violation nothing is promised any more.
         done = terminated or truncated or clearance < 0.0

@@ -15,6 +15,9 @@ WINDOW = 200
 FEWEST = 50
 """Episodes in its first point."""
 
+MONITORED = frozenset({"is_success", "violation_steps"})
+"""What ``Monitor`` must log for a learning curve, by ``info_keywords``."""
+
 
 @dataclass(frozen=True)
 class LearningCurve:

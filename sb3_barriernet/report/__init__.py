@@ -26,13 +26,15 @@ def write_report(
 
     :param folder: existing output folder
     :param results: content of ``results.json``
-    :param curves: learning curves of all seeds by algorithm
+    :param curves: learning curves of all seeds by algorithm; empty if ``Monitor`` logged no success
     :param trajectories: the same episode by method; empty for environments without a drawing
     :param fps: frames per second of the environment
     :return: path of the report
     """
-    figures = {"Learning curves": folder / "learning_curves.png"}
-    plot_learning_curves(curves, figures["Learning curves"])
+    figures = {}
+    if curves:
+        figures["Learning curves"] = folder / "learning_curves.png"
+        plot_learning_curves(curves, figures["Learning curves"])
     if trajectories:
         figures["The same episode under every method"] = folder / "trajectories.png"
         plot_trajectories(trajectories, folder / "trajectories.png")

@@ -45,7 +45,7 @@ def comparison_table(runs: Sequence[Run]) -> str:
     lines = ["| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
     for title, key, form in COLUMNS:
         cells = [
-            "n/a" if method == "ppo" and key in OF_A_FILTER else _cell(_values(runs, method, key), form)
+            "n/a" if method == "ppo" and key in OF_A_FILTER else spread(_values(runs, method, key), form)
             for method in methods
         ]
         lines.append("| " + " | ".join([title, *cells]) + " |")
@@ -56,7 +56,8 @@ def _values(runs: Sequence[Run], method: str, key: str) -> list[Any]:
     return [run[key] for run in runs if run["method"] == method]
 
 
-def _cell(values: list[Any], form: Any) -> str:
+def spread(values: list[Any], form: Any) -> str:
+    """Mean, and the range where values differ; None is what was not reached."""
     known = [value for value in values if value is not None]
     if not known:
         return "not reached"

@@ -13,6 +13,9 @@ from sb3_barriernet.errors import ConfigurationError
 
 SymbolGroup = tuple[sp.Symbol, ...]
 
+OFF_THE_KINK = {"DiracDelta": lambda x, *order: 0.0 * x}
+"""Twice differentiated absolute values hold impulses, which are zero wherever the value has a derivative."""
+
 NUM_TRIALS = 8
 CLEARLY_NOT_ZERO = 1e-6
 
@@ -52,6 +55,7 @@ class SymbolicArray:
         """The same for torch tensors, differentiable."""
         import torch
 
+        self._check_widths(arguments)
         columns = [argument[..., i] for argument in arguments for i in range(argument.shape[-1])]
         entries = [torch.as_tensor(entry, dtype=columns[0].dtype) for entry in self._torch_function(*columns)]
         values = torch.stack(torch.broadcast_tensors(columns[0], *entries)[1:], dim=-1)
@@ -68,7 +72,7 @@ class SymbolicArray:
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if not name.endswith("_function")}
 
-    def _check_widths(self, arrays: list[np.ndarray]) -> None:
+    def _check_widths(self, arrays: Sequence[Any]) -> None:
         widths = [array.shape[-1] if array.ndim else 0 for array in arrays]
         expected = [len(group) for group in self.groups]
         if widths != expected:
@@ -97,7 +101,7 @@ def _compile(
     expressions: sp.ImmutableMatrix, groups: tuple[SymbolGroup, ...], backend: str
 ) -> Callable[..., list[Any]]:
     arguments = [symbol for group in groups for symbol in group]
-    return sp.lambdify(arguments, list(expressions), modules=backend, cse=True)
+    return sp.lambdify(arguments, list(expressions), modules=[OFF_THE_KINK, backend], cse=True)
 
 
 def _refuse_unknown(expressions: sp.ImmutableMatrix, groups: tuple[SymbolGroup, ...]) -> None:

@@ -25,6 +25,7 @@ def single_integrator(
         integrator=integrator,
         units={**dict.fromkeys(q, "m"), **dict.fromkeys(v, "m/s")},
         name=f"single integrator in {dim} dimensions",
+        source="Mesbahi & Egerstedt 2010, Graph Theoretic Methods in Multiagent Networks",
     )
 
 
@@ -55,6 +56,7 @@ def double_integrator(
         bounds=bounds,
         units={**dict.fromkeys(q, "m"), **dict.fromkeys(v, "m/s"), **dict.fromkeys(a, "m/s^2")},
         name=f"double integrator in {dim} dimensions",
+        source="Rao & Bernstein 2001, Naive control of the double integrator",
     )
 
 

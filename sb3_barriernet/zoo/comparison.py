@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
 import statistics
-import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +16,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from sb3_barriernet.errors import ConfigurationError
 from sb3_barriernet.evaluation import WithoutFilter, evaluate
 from sb3_barriernet.evaluation.agents import Predictor, last_projection
+from sb3_barriernet.evaluation.provenance import provenance
 from sb3_barriernet.evaluation.training_record import training_record
 from sb3_barriernet.safety_filter import SafetyFilter
 from sb3_barriernet.zoo.runs import ZooRun
@@ -70,6 +67,8 @@ class Comparison:
     :param eval_episodes: evaluation episodes of every run
     :param folder: everything is written below it
     :param hide_rows: whether the rows are hidden from every network
+    :param config_folder: where ``<algo>.yml`` is read; by default the hyperparameters of this package
+    :param gym_packages: modules that register the environment when they are imported
     """
 
     env_id: str
@@ -79,13 +78,18 @@ class Comparison:
     eval_episodes: int
     folder: Path
     hide_rows: bool = False
+    config_folder: Path | None = None
+    gym_packages: tuple[str, ...] = ()
 
     def zoo_run(self, method: str, seed: int) -> ZooRun:
         """The training run behind a method; two methods may share one."""
-        algo = METHODS[method].algo
+        return self._run_of(METHODS[method].algo, seed)
+
+    def _run_of(self, algo: str, seed: int) -> ZooRun:
         overrides = HIDDEN_ROWS[algo] if self.hide_rows else {}
         folder = self.folder / "runs" / f"seed_{seed}"
-        return ZooRun(algo, self.env_id, seed, folder, self.timesteps, overrides)
+        config = self.config_folder / f"{algo}.yml" if self.config_folder else None
+        return ZooRun(algo, self.env_id, seed, folder, self.timesteps, overrides, config, self.gym_packages)
 
     def zoo_runs(self) -> list[ZooRun]:
         """Every training run once, seeds outermost."""
@@ -98,7 +102,7 @@ class Comparison:
             "env_id": self.env_id,
             "timesteps": self.timesteps,
             "hide_rows": self.hide_rows,
-            "hyperparameters": {algo: ZooRun(algo, self.env_id, 0, self.folder).hyperparameters for algo in ALGOS},
+            "hyperparameters": {algo: self._run_of(algo, 0).hyperparameters for algo in ALGOS},
         }
 
     def claim_folder(self) -> None:
@@ -146,7 +150,7 @@ class Comparison:
         agent = METHODS[method].act(model)
         num_envs = min(EVALUATION_ENVS, self.eval_episodes)
         metrics = evaluate(agent, run.make_env(num_envs, EVALUATION_SEED), self.eval_episodes, on_episode=on_episode)
-        unfiltered = metrics
+        unfiltered, curve = metrics, run.learning_curve()
         if last_projection(agent) is not None:
             unfiltered = evaluate(WithoutFilter(model), run.make_env(num_envs, EVALUATION_SEED), self.eval_episodes)
         return {
@@ -158,24 +162,23 @@ class Comparison:
             "train_intervention_rate": record.interventions / max(record.steps, 1),
             **metrics,
             "unfiltered_violation_free_success_rate": unfiltered["violation_free_success_rate"],
+            "unfiltered_mean_return": unfiltered["mean_return"],
+            "unfiltered_violations": unfiltered["violations"],
             "train_wall_s": record.wall_s,
-            "steps_to_95": run.learning_curve().steps_to(0.95),
+            "steps_to_95": None if curve is None else curve.steps_to(0.95),
             "predict_ms": _predict_ms(agent, run),
         }
 
 
 def collect(comparison: Comparison, runs: list[dict[str, Any]]) -> dict[str, Any]:
     """The content of ``results.json``."""
-    packages = ("sb3-barriernet", "stable-baselines3", "rl_zoo3", "gymnasium", "torch", "numpy", "numba")
     return {
         "env": comparison.env_id,
         "hide_rows": comparison.hide_rows,
         "eval_episodes": comparison.eval_episodes,
         "eval_seed": EVALUATION_SEED,
         "runs": runs,
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}",
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
-        "command": " ".join(["python", *sys.argv]),
+        **provenance(),
     }
 
 

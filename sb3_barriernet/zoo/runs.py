@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import json
 import math
@@ -20,7 +21,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from sb3_barriernet.errors import ConfigurationError
-from sb3_barriernet.evaluation.learning_curve import LearningCurve, learning_curve, read_episodes
+from sb3_barriernet.evaluation.learning_curve import MONITORED, LearningCurve, learning_curve, read_episodes
 from sb3_barriernet.zoo.packaged_config import packaged_config
 from sb3_barriernet.zoo.registration import register
 
@@ -35,6 +36,8 @@ class ZooRun:
     :param folder: log folder; no other run of the same algorithm and environment may write there
     :param timesteps: environment steps; by default those of the YAML
     :param overrides: hyperparameters that replace those of the YAML, values as Python expressions
+    :param config: YAML file; by default the one of this package
+    :param gym_packages: modules that register the environment when they are imported
     """
 
     algo: str
@@ -43,6 +46,8 @@ class ZooRun:
     folder: Path
     timesteps: int | None = None
     overrides: Mapping[str, str] = field(default_factory=dict)
+    config: Path | None = None
+    gym_packages: tuple[str, ...] = ()
 
     @property
     def path(self) -> Path:
@@ -69,13 +74,14 @@ class ZooRun:
 
     @property
     def hyperparameters(self) -> dict[str, Any]:
-        """The block of the packaged YAML that this run starts from."""
-        config = packaged_config(self.algo)
+        """The block of the YAML that this run starts from."""
+        config = self.config or packaged_config(self.algo)
         blocks = yaml.safe_load(config.read_text(encoding="utf-8")) if config else {}
         if self.env_id not in blocks:
             raise ConfigurationError(
-                f"Found no block for {self.env_id!r} in the {self.algo} hyperparameters of this package, which has "
-                f"{', '.join(blocks)}. Add one to hyperparams/{self.algo}.yml."
+                f"Found no block for {self.env_id!r} in the {self.algo} hyperparameters of "
+                f"{self.config or 'this package'}, which has {', '.join(blocks)}. "
+                f"Add one to {self.config or f'hyperparams/{self.algo}.yml'}."
             )
         return blocks[self.env_id]
 
@@ -91,6 +97,10 @@ class ZooRun:
         command += ["--num-threads", "1", "--verbose", "0", "--log-interval", "-2"]
         if self.timesteps is not None:
             command += ["--n-timesteps", str(self.timesteps)]
+        if self.config is not None:
+            command += ["--conf-file", str(self.config)]
+        if self.gym_packages:
+            command += ["--gym-packages", *self.gym_packages]
         if progress:
             command += ["--progress"]
         if self.overrides:
@@ -118,6 +128,8 @@ class ZooRun:
         """The environment as it was in training, wrappers included, rewards not normalised."""
         from rl_zoo3 import create_test_env, get_saved_hyperparams
 
+        for module in self.gym_packages:
+            importlib.import_module(module)
         hyperparams, stats_path = get_saved_hyperparams(str(self.path / self.env_id), test_mode=True)
         kwargs = {**hyperparams.pop("env_kwargs", {}), **env_kwargs}
         with contextlib.redirect_stdout(io.StringIO()):  # it announces the statistics that it loads, every time
@@ -132,6 +144,7 @@ class ZooRun:
                 vec_env_cls=DummyVecEnv,
             )
 
-    def learning_curve(self) -> LearningCurve:
-        """The learning curve of the training episodes."""
-        return learning_curve(read_episodes(self.path))
+    def learning_curve(self) -> LearningCurve | None:
+        """The learning curve of the training episodes; None if ``Monitor`` did not log their success."""
+        episodes = read_episodes(self.path)
+        return learning_curve(episodes) if MONITORED.issubset(episodes.columns) else None

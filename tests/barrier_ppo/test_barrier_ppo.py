@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch as th
 from gymnasium import spaces
+from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback, EvalCallback
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.evaluation import evaluate_policy
@@ -340,6 +341,17 @@ def test_images_and_dictionaries_train(policy, base):
     model = BarrierPPO(policy, env, **SETTINGS)
     kept = rollout(model)
     assert (kept.safe[..., 0] <= LIMIT + 1e-7).all()
+
+
+def test_the_baseline_takes_dictionaries_as_barrier_ppo_does():
+    from sb3_barriernet.barrier_ppo.nominal_policy import NominalMultiInputActorCriticPolicy
+    from sb3_barriernet.envs.barrier_observation import BarrierObservation
+    from tests.toys import SpeedLimit, read_position
+
+    env = BarrierObservation(TwoSensors(), SpeedLimit(LIMIT), read_position)
+    ours = BarrierPPO("MultiInputPolicy", env, **SETTINGS).policy
+    baseline = PPO(NominalMultiInputActorCriticPolicy, env, **SETTINGS).learn(32).policy
+    assert [p.shape for p in baseline.parameters()] == [p.shape for p in ours.parameters()]
 
 
 @pytest.mark.skipif(not th.cuda.is_available(), reason="needs a CUDA device")

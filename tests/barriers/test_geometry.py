@@ -40,6 +40,11 @@ SHAPES = {
     "outside disc": (geometry.outside_disc(P, (0.5, 0.0), 1.2), np.hypot(POINTS[:, 0] - 0.5, POINTS[:, 1]) >= 1.2),
     "inside disc": (geometry.inside_disc(P, (0.5, 0.0), 1.2), np.hypot(POINTS[:, 0] - 0.5, POINTS[:, 1]) <= 1.2),
     "outside ellipse": (geometry.outside_ellipse(P, (0, 0), (2.0, 0.7), angle=0.5), ~in_turned_ellipse()),
+    "inside ellipse": (geometry.inside_ellipse(P, (0, 0), (2.0, 0.7), angle=0.5), in_turned_ellipse()),
+    "inside superellipse": (
+        geometry.inside_ellipse(P, (0.5, 0), (2.0, 1.0), power=4),
+        ((POINTS[:, 0] - 0.5) / 2.0) ** 4 + POINTS[:, 1] ** 4 <= 1.0,
+    ),
     "superellipse": (
         geometry.outside_ellipse(P, (0, 0), (2.0, 1.0), power=4),
         (POINTS[:, 0] / 2.0) ** 4 + POINTS[:, 1] ** 4 >= 1.0,
@@ -57,6 +62,15 @@ def test_a_point_is_safe_exactly_where_the_shape_says(name):
     functions, safe = SHAPES[name]
     assert 100 < safe.sum() < len(POINTS) - 100
     np.testing.assert_array_equal(values(functions) >= 0.0, safe)
+
+
+def test_the_point_ahead_lies_ahead():
+    np.testing.assert_allclose([float(c) for c in geometry.point_ahead((1.0, 2.0), np.pi / 2, 0.1)], [1.0, 2.1])
+
+
+@pytest.mark.parametrize("shape", [geometry.inside_disc(P, (0, 0), 1.0), geometry.inside_ellipse(P, (0, 0), (1, 2))])
+def test_shapes_to_stay_in_are_smooth_in_their_middle(shape):
+    assert [sp.diff(shape, symbol).subs({X: 0, Y: 0}) for symbol in P] == [0, 0]
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,31 @@ def test_steps_that_bend_the_wrong_way_are_refused_with_a_state():
         OneStepBarrier(system.one_step(), inside_disc(system.states, (0.0, 0.0), 3.0))
 
 
+@pytest.mark.parametrize("lead", [0.0, 0.5])
+def test_kinks_in_the_safe_set_are_refused_and_those_beyond_it_are_not(lead):
+    system = double_integrator(1, integrator="euler", max_speed=2.0)
+    q, v = system.states
+    for h in (1.0 - sp.Abs(q + lead * v), sp.Min(1.0 - q - lead * v, 1.0 + q + lead * v)):
+        with pytest.raises(ConfigurationError, match="no derivative at the safe state"):
+            OneStepBarrier(system.one_step(), h, 0.1)
+    ahead = sp.Matrix([q - 1.0 + lead * v])
+    x = RNG.uniform([1.0, -0.1], [3.0, 0.1], size=(20, 2))
+    beyond = OneStepBarrier(system.one_step(), sp.Abs(q + lead * v) - 1.0, 0.1, allow_singular=True)
+    np.testing.assert_allclose(beyond.rows(x), OneStepBarrier(system.one_step(), ahead, 0.1).rows(x), atol=1e-12)
+
+
+def test_a_kink_that_no_action_reaches_is_exact_and_accepted():
+    """A clock in the state: the next step's limit is known, whatever becomes of it."""
+    q, time, v = sp.symbols("q time v", real=True)
+    step = OneStepMap([q, time], [v], [q + 0.1 * v, time + 0.1], bounds={time: (0.0, 2.0)})
+    barrier = OneStepBarrier(step, sp.Min(1.0 + time, 2.0) - q, 0.5, shrink=0.0)
+    x, u = RNG.uniform([-1.0, 0.0], [1.0, 2.0], size=(100, 2)), RNG.uniform(-1.0, 1.0, size=(100, 1))
+    A, c = split_rows(barrier.rows(x))
+    after = np.minimum(1.0 + x[:, 1] + 0.1, 2.0) - x[:, 0] - 0.1 * u[:, 0]
+    now = np.minimum(1.0 + x[:, 1], 2.0) - x[:, 0]
+    np.testing.assert_allclose((A[:, 0] * u).sum(axis=-1) + c[:, 0], after - 0.5 * now, atol=1e-12)
+
+
 def test_curved_barriers_need_the_action_box():
     x, y, u, v = sp.symbols("x y u v", real=True)
     walk = OneStepMap([x, y], [u, v], [x + u, y + v])

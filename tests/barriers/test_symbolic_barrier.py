@@ -1,119 +1,26 @@
-"""Symbolic rows against the simulated flow, against hand-written rows, and against states that break them."""
+"""Symbolic rows: parameters, sampling and disturbance, and the states and settings that they refuse."""
 
 import pickle
 
 import numpy as np
 import pytest
 import sympy as sp
+import torch as th
+from gymnasium.spaces import Box
 
-from sb3_barriernet.barriers import SymbolicBarrier, VirtualPointBarrier
-from sb3_barriernet.barriers.geometry import half_plane, inside_disc, limits, outside_disc
+from sb3_barriernet.barriers import SymbolicBarrier
+from sb3_barriernet.barriers.geometry import inside_disc, limits, outside_disc
 from sb3_barriernet.errors import ConfigurationError, GainError, RowShapeError
+from sb3_barriernet.projection.row_filter import RowFilter
 from sb3_barriernet.rows import split_rows
 from sb3_barriernet.systems import (
     ControlAffineSystem,
-    car_following,
-    cart_pole,
     double_integrator,
-    inverted_pendulum,
-    kinematic_bicycle,
-    planar_quadrotor,
     single_integrator,
     unicycle_with_acceleration,
     unicycle_with_velocity,
 )
 from sb3_barriernet.systems.control_affine import runge_kutta
-from sb3_barriernet.systems.unicycle import Unicycle
-
-
-def integrator_chain(length: int) -> ControlAffineSystem:
-    x = sp.symbols(f"x0:{length}", real=True)
-    return ControlAffineSystem(
-        x,
-        sp.symbols("u:1", real=True),
-        [*x[1:], 0],
-        [[0]] * (length - 1) + [[1]],
-        action_low=-1,
-        action_high=1,
-        dt=0.01,
-    )
-
-
-def cases():
-    """System, barrier functions, relative degree."""
-    single, double, unicycle = single_integrator(2), double_integrator(2), unicycle_with_velocity(integrator="rk4")
-    accelerated, bicycle, pendulum = unicycle_with_acceleration(), kinematic_bicycle(), inverted_pendulum()
-    pole, quadrotor, cars = cart_pole(), planar_quadrotor(), car_following(3, controlled=1)
-    x, y, theta = unicycle.states
-    ahead = (x + 0.1 * sp.cos(theta), y + 0.1 * sp.sin(theta))
-    yield "single", single, outside_disc(single.states, (0.5, 1.0), 0.7), 1
-    yield "double", double, outside_disc(double.states[:2], (5.0, 5.0), 0.7), 2
-    yield "unicycle", unicycle, outside_disc(ahead, (3.0, 3.0), 0.7), 1
-    yield "accelerated", accelerated, outside_disc(accelerated.states[:2], (5.0, 5.0), 0.7), 2
-    yield "bicycle", bicycle, half_plane(bicycle.states[:2], (1.0, 1.0), 9.0), 2
-    yield "pendulum", pendulum, limits(pendulum.states[0], -0.3, 0.3), 2
-    yield "pole angle", pole, limits(pole.states[2], -0.2, 0.2), 2
-    yield "pole place", pole, limits(pole.states[0], -2.0, 2.0), 2
-    yield "quadrotor", quadrotor, quadrotor.states[1], 2
-    yield "cars", cars, cars.states[0] - cars.states[1] - 2.0, 2
-    yield "third", integrator_chain(3), limits(integrator_chain(3).states[0], -1.0, 1.0), 3
-    yield "fourth", integrator_chain(4), sp.sin(integrator_chain(4).states[0]) + 2.0, 4
-
-
-@pytest.mark.parametrize(
-    ("name", "system", "h", "degree"), list(cases()), ids=lambda value: value if isinstance(value, str) else ""
-)
-def test_rows_are_the_derivative_of_the_chain_along_the_simulated_flow(name, system, h, degree):
-    gains = [1.0, 2.0, 1.5, 0.7][:degree]
-    barrier = SymbolicBarrier(system, h, gains, margin=0.0, allow_singular=True)
-    assert set(barrier.degrees) == {degree}
-    rng = np.random.default_rng(0)
-    low = np.array([system.bounds.get(s, (-1.5, 1.5))[0] for s in system.states])
-    high = np.array([system.bounds.get(s, (-1.5, 1.5))[1] for s in system.states])
-    x = rng.uniform(low, high, size=(200, system.state_dim))
-    u = rng.uniform(system.action_low, system.action_high, size=(200, system.action_dim))
-    A, c = split_rows(barrier.rows(x))
-    predicted = (A @ u[..., None])[..., 0] + c
-
-    def psi(states, order):
-        values = barrier.start_values(states)
-        return values.reshape(len(states), -1, degree)[..., order]
-
-    # Five-point differences along the flow: error of order step^4.
-    step = 1e-3
-    flow = {k: runge_kutta(system, x, u, k * step) for k in (-2, -1, 1, 2)}
-
-    def rate(order):
-        p = {k: psi(states, order) for k, states in flow.items()}
-        return (8.0 * (p[1] - p[-1]) - (p[2] - p[-2])) / (12.0 * step)
-
-    expected = rate(degree - 1) + gains[-1] * psi(x, degree - 1)
-    np.testing.assert_allclose(predicted, expected, rtol=1e-6, atol=1e-6 * np.abs(expected).max())
-    for order in range(1, degree):
-        np.testing.assert_allclose(
-            psi(x, order), rate(order - 1) + gains[order - 1] * psi(x, order - 1), rtol=1e-6, atol=1e-8
-        )
-
-
-def test_symbols_and_hand_agree_on_the_virtual_point():
-    system = unicycle_with_velocity(integrator="rk4")
-    x, y, theta = system.states
-    ox, oy, radius = sp.symbols("ox oy radius", real=True)
-    ahead = (x + 0.1 * sp.cos(theta), y + 0.1 * sp.sin(theta))
-    symbolic = SymbolicBarrier(
-        system, outside_disc(ahead, (ox, oy), radius), 2.0, parameters=(ox, oy, radius), copies=3, margin=0.0
-    )
-    by_hand = VirtualPointBarrier(Unicycle(), half_extent=5.0, body_radius=0.15, max_discs=3, alpha=2.0)
-    rng = np.random.default_rng(0)
-    pose = rng.uniform([-5, -5, -np.pi], [5, 5, np.pi], size=(100, 3))
-    discs = rng.uniform([-5, -5, 0.3], [5, 5, 1.0], size=(100, 3, 3))
-    pairs = by_hand.rows(pose, discs)[:, 8:].reshape(100, 3, 2, 4)
-    inflated = discs.copy()
-    inflated[..., 2] = np.hypot(discs[..., 2] + by_hand.body_radius + 1e-5, 0.1)
-    rows = symbolic.rows(pose, inflated)
-    np.testing.assert_allclose(rows[..., :2], pairs.mean(axis=2)[..., :2], atol=1e-12)
-    outside = symbolic.values(pose, inflated) >= 0.0  # the hand-written rows clamp h at zero
-    np.testing.assert_allclose(rows[..., 3][outside], pairs[:, :, 0, 3][outside], atol=1e-12)
 
 
 def test_moving_parameters_enter_the_drift():
@@ -284,6 +191,44 @@ def test_a_push_on_the_action_is_survived_between_samples_by_those_who_expect_it
     assert (lowest >= -1e-9) == known
 
 
+def hunted(reckoned_with: bool) -> float:
+    """Smallest distance to a disc that comes at 1 m/s for a point that could flee at 2 m/s but heads for the disc."""
+    system = single_integrator(2, integrator="rk4", max_speed=2.0, dt=0.02)
+    o = sp.symbols("ox oy", real=True)
+    motion = dict.fromkeys(o, 1.0) if reckoned_with else {}
+    h = outside_disc(system.states, o, 0.5)
+    barrier = SymbolicBarrier(system, h, 5.0, parameters=o, margin=0.1, disturbance=motion)
+    x, disc, closest = np.array([2.0, 0.3]), np.zeros(2), np.inf
+    row_filter = RowFilter(Box(-2.0, 2.0, (2,), np.float64))
+    for _ in range(600):
+        towards = (disc - x) / np.linalg.norm(disc - x)
+        rows = barrier.rows(x, disc[None])
+        u = row_filter(th.from_numpy(rows[None]), th.from_numpy(towards[None])).action[0].numpy()
+        x, disc = system.step(x, u), disc - system.dt * towards
+        closest = min(closest, np.linalg.norm(x - disc) - 0.5)
+    return closest
+
+
+def test_a_disc_of_bounded_speed_never_catches_who_reckons_with_it():
+    assert hunted(reckoned_with=True) >= 0.0
+    assert hunted(reckoned_with=False) < -0.05
+
+
+def test_the_disturbance_of_a_parameter_is_what_its_worst_motion_takes():
+    """For an obstacle that moves at up to D along each axis."""
+    system = single_integrator(2, integrator="rk4")
+    o = sp.symbols("ox oy", real=True)
+    h = outside_disc(system.states, o, 0.5)
+    build = dict(parameters=o, margin=0.0)
+    x, disc = np.array([[2.0, 0.3]]), np.array([[0.1, -0.4]])
+    plain = SymbolicBarrier(system, h, **build)
+    robust = SymbolicBarrier(system, h, disturbance=dict.fromkeys(o, 0.3), **build)
+    lost = plain.rows(x, disc[None]) - robust.rows(x, disc[None])
+    corners = np.array([[a, b] for a in (-0.3, 0.3) for b in (-0.3, 0.3)])
+    normal = (x[0] - disc[0]) / np.linalg.norm(x[0] - disc[0])
+    np.testing.assert_allclose(lost[0, 0], [0.0, 0.0, (corners @ normal).max(), 0.0], atol=1e-12)
+
+
 def test_a_disturbance_that_comes_before_the_action_is_refused():
     system = double_integrator(1)
     q, v = system.states
@@ -292,3 +237,29 @@ def test_a_disturbance_that_comes_before_the_action_is_refused():
         SymbolicBarrier(system, 1 - q, margin=0.0, disturbance={q: 0.1})
     with pytest.raises(ConfigurationError, match="real=True"):
         SymbolicBarrier(system, 1 - q, margin=0.0, disturbance={sp.Symbol("w"): 0.1})
+
+
+# Kinks
+
+
+def test_an_absolute_value_that_switches_in_the_safe_set_is_refused_and_its_parts_are_not():
+    system = double_integrator(1, max_speed=2.0)
+    q, _ = system.states
+    with pytest.raises(ConfigurationError, match=r"no derivative at the safe state q0 = .*separate functions") as error:
+        SymbolicBarrier(system, 1.0 - sp.Abs(q), margin=0.0)
+    assert abs(float(str(error.value).split("q0 = ")[1].split(",")[0])) < 1e-3
+    with pytest.raises(ConfigurationError, match="no derivative"):
+        SymbolicBarrier(system, sp.Min(1.0 - q, 1.0 + q), margin=0.0)
+    SymbolicBarrier(system, limits(q, -1.0, 1.0), margin=0.0)
+
+
+def test_the_kink_of_a_distance_is_at_its_centre_and_harmless():
+    system = double_integrator(1, max_speed=2.0)
+    q, _ = system.states
+    barrier = SymbolicBarrier(system, outside_disc((q,), (0.0,), 1.0), [1.0, 2.0], bounds={q: (-3.0, 3.0)})
+    assert barrier.chains[0].psi[0].has(sp.Abs)
+    right = SymbolicBarrier(system, q - 1.0, [1.0, 2.0])
+    left = SymbolicBarrier(system, -q - 1.0, [1.0, 2.0])
+    x = np.random.default_rng(0).uniform([1.0, -2.0], [3.0, 2.0], size=(50, 2))
+    np.testing.assert_allclose(barrier.rows(x), right.rows(x), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(barrier.rows(-x), left.rows(-x), rtol=1e-12, atol=1e-12)

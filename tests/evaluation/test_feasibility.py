@@ -1,16 +1,19 @@
 """The doctor's findings on row sets whose trouble is known."""
 
+import json
 import runpy
 import sys
 from pathlib import Path
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium import spaces
 
+from sb3_barriernet.envs.robot_row import RobotRow
 from sb3_barriernet.errors import MissingRowsError
 from sb3_barriernet.evaluation.feasibility import diagnose, diagnose_env
-from sb3_barriernet.rows import padding_rows
+from sb3_barriernet.rows import padding_rows, split_rows
 from tests.toys import DriftingPoint, limited_point
 
 BOX = spaces.Box(-1.0, 1.0, (2,), np.float32)
@@ -49,6 +52,27 @@ def test_a_row_between_the_robots_forbids_the_capture():
     assert (report.forbidden_together[distance < 2.2] > 0.0).all()
 
 
+def test_the_doctor_shows_in_the_game_itself_that_a_robot_row_forbids_the_capture():
+    """Random play near the evader, as in section 7 of the tutorial; judged by where the evader was."""
+    env = RobotRow(gym.make("PursuitEvasion-v0", initial_distance=(0.6, 3.5), max_steps=20))
+    report = diagnose_env(env, steps=4000, names=["robot row"])
+    assert set(report.conflicts) == {(0,)}
+    assert "conflict of robot row" in str(report)
+    ahead, left = report.states.T
+    distance, bearing = np.hypot(ahead, left), np.arctan2(left, ahead)
+    in_front = np.abs(bearing) < np.pi / 4
+    about_to_capture = in_front & (distance < 0.9)
+    assert about_to_capture.sum() > 50
+    assert report.infeasible[about_to_capture].all()
+    assert not report.infeasible[(distance > 1.5) | (np.abs(bearing) > 0.75 * np.pi)].any()
+    # Full speed ahead costs 1 m/s of distance and the evader may take another: 2 m of clearance pay for it.
+    straight = np.abs(bearing) < 0.1
+    A, c = split_rows(env.barrier.rows(report.states)[:, 0])
+    allowed = A @ [1.0, 0.0] + c >= 0.0
+    assert not allowed[straight & (distance < 2.4)].any()
+    assert allowed[distance > 2.45].all()
+
+
 def test_an_environment_is_examined_where_random_actions_lead():
     report = diagnose_env(limited_point(0.3), steps=300)
     assert report.infeasible_rate == 0.0
@@ -68,3 +92,16 @@ def test_the_command_line_draws(tmp_path, monkeypatch, capsys):
     runpy.run_path(str(script), run_name="__main__")
     assert "300 states, 0 % infeasible" in capsys.readouterr().out
     assert picture.stat().st_size > 5000
+
+
+def test_the_command_line_passes_keywords_names_and_labels_and_finds_what_lies_here(tmp_path, monkeypatch, capsys):
+    (tmp_path / "mine.py").write_text("from sb3_barriernet.envs.robot_row import RobotRow as Mine\n")
+    monkeypatch.chdir(tmp_path)
+    script = Path(__file__).parents[2] / "scripts" / "feasibility.py"
+    game = json.dumps({"initial_distance": [0.6, 3.5], "max_steps": 20})
+    arguments = ["--env", "PursuitEvasion-v0", "--env-kwargs", game, "--wrapper", "mine.Mine", "--steps", "1000"]
+    arguments += ["--wrapper-kwargs", '{"alpha": 2.0}', "--names", "between us", "--labels", "ahead [m]", "left [m]"]
+    monkeypatch.setattr(sys, "argv", ["feasibility.py", *arguments, "--out", "map.png"])
+    runpy.run_path(str(script), run_name="__main__")
+    assert "conflict of between us" in capsys.readouterr().out
+    assert (tmp_path / "map.png").stat().st_size > 5000

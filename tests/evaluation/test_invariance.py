@@ -66,8 +66,8 @@ def test_looking_ahead_leaves_the_environment_alone():
     env = pendulum()
     env.reset(seed=0)
     before = env.unwrapped.state.copy()
-    rows = env.barrier.rows(before)
-    arena = Arena(env, RowFilter(env.action_space), clearance, np.random.default_rng(0), rows)
+    rows = env.barrier.rows(before)[None]
+    arena = Arena([env], RowFilter(env.action_space), clearance, np.random.default_rng(0), rows)
     LookAhead()(arena)
     np.testing.assert_array_equal(env.unwrapped.state, before)
 

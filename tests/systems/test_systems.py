@@ -61,6 +61,15 @@ def test_the_flow_has_the_stated_rate(name):
     np.testing.assert_allclose(system.rate(x, u), by_hand, rtol=1e-13, atol=1e-13)
 
 
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_every_symbol_has_a_unit_and_every_system_a_source(name):
+    system = SYSTEMS[name]
+    assert set(system.units) == {*system.states, *system.actions}
+    assert all(system.units.values())
+    assert system.name
+    assert system.source
+
+
 def test_a_half_step_twice_is_a_step_to_fourth_order():
     system = cart_pole(dt=0.05)
     x, u = np.array([0.1, 0.3, 0.2, -0.4]), np.array([3.0])
