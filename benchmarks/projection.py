@@ -6,7 +6,8 @@
 
 Writes ``projection.md`` and ``projection.png``. Peers that are not installed are left out; to have them all::
 
-    pip install --no-deps qpth proxsuite cmeel-boost
+    pip install --no-deps qpth proxsuite cmeel cmeel-boost daqp qpax
+    pip install jax
 
 An entry is left empty where one call is expected to take longer than ``--patience`` seconds.
 """
@@ -16,6 +17,7 @@ from __future__ import annotations
 import os
 
 os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", NUMBA_NUM_THREADS="1")
+os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 
 import argparse
 import importlib.metadata
@@ -163,7 +165,8 @@ def first_calls() -> list[tuple[str, float, float]]:
 
 
 def write_report(path: Path, tables: dict[str, dict[tuple, tuple]], command: str) -> None:
-    packages = ["torch", "numba", "numpy", "qpth", "proxsuite", "cvxpylayers", "clarabel", "daqp", "quadprog"]
+    packages = ["torch", "numba", "numpy", "qpth", "proxsuite", "qpax", "jax", "cvxpylayers",
+                "clarabel", "daqp", "quadprog"]  # fmt: skip
     lines = ["# Projection benchmark", "", f"Command: `{command}`", "", f"Machine: {_cpu()}, one thread.", ""]
     lines += ["Versions: " + ", ".join(f"{name} {_version(name)}" for name in packages if _version(name)), ""]
     load = os.getloadavg()

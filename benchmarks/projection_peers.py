@@ -105,6 +105,33 @@ def daqp_loop(batch: Batch) -> Solve:
     return lambda: torch.from_numpy(np.array([daqp.solve(eye, f, A, upper, low, sense)[0] for f, A, low in jobs]))
 
 
+def qpax_solvers(batch: Batch) -> tuple[Solve, Solve]:
+    """All samples at once under ``vmap``, compiled; forward, and forward + backward."""
+    import jax
+    import qpax
+
+    jax.config.update("jax_enable_x64", True)
+    dim = batch.u.shape[1]
+    low, high = jax.numpy.array(batch.low.numpy()), jax.numpy.array(batch.high.numpy())
+    eye, no_rows, nothing = jax.numpy.eye(dim), jax.numpy.zeros((0, dim)), jax.numpy.zeros(0)
+    given = [jax.numpy.array(part.numpy()) for part in batch[:3]]
+
+    def act(u, A, c):
+        G, h = jax.numpy.concatenate([-A, -eye, eye]), jax.numpy.concatenate([c, -low, high])
+        return qpax.solve_qp_primal(eye, -u, no_rows, nothing, G, h)
+
+    def total(u, A, c):
+        actions = jax.vmap(act)(u, A, c)
+        return actions.sum(), actions
+
+    forward = jax.jit(jax.vmap(act))
+    backward = jax.jit(jax.value_and_grad(total, argnums=(0, 1, 2), has_aux=True))
+    return (
+        lambda: torch.from_numpy(np.array(forward(*given))),
+        lambda: torch.from_numpy(np.array(jax.block_until_ready(backward(*given))[0][1])),
+    )
+
+
 DIFFERENTIABLE: dict[str, tuple[str, Callable[[Batch], Callable[..., Tensor]]]] = {
     "active_set": ("numba", lambda batch: _ours(batch, "active_set")),
     "torch backend": ("torch", lambda batch: _ours(batch, "torch")),
@@ -125,6 +152,8 @@ def solvers(batch: Batch) -> dict[tuple[str, str], Solve]:
             act = build(batch)
             found[name, "forward"] = _forward(act, batch)
             found[name, "forward + backward"] = _backward(act, batch)
+    if importlib.util.find_spec("qpax"):
+        found["qpax", "forward"], found["qpax", "forward + backward"] = qpax_solvers(batch)
     for name, (package, loop) in FORWARD_ONLY.items():
         if importlib.util.find_spec(package):
             found[name, "forward"] = loop(batch)

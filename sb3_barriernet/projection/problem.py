@@ -50,21 +50,41 @@ def make_problem(
     :raises RowShapeError: if ``A`` or ``c`` do not fit ``u_nom``
     :raises ConfigurationError: if anything else does not fit
     """
-    shape = A.shape
-    if len(shape) != 3 or u_nom.shape != (shape[0], shape[2]) or c.shape != shape[:2]:
+    batch, rows, dim = A.shape if A.dim() == 3 else _refuse_shapes(u_nom, A, c)
+    if u_nom.shape != (batch, dim) or c.shape != (batch, rows):
         _refuse_shapes(u_nom, A, c)
     if u_nom.dtype is not torch.float32 and u_nom.dtype is not torch.float64:
         _refuse_dtype(u_nom)
-    batch, _, dim = shape
-    low = _bring_vector("low", low, u_nom, batch, dim)
-    high = _bring_vector("high", high, u_nom, batch, dim)
-    if low.dim() != high.dim():
-        low, high = low.expand(batch, dim), high.expand(batch, dim)
+    box = _last_box
+    if not (low is box.low and high is box.high and dim == box.dim and u_nom.is_cpu):
+        low, high = _bring_box(low, high, u_nom, batch, dim)
     if weight is not None:
         weight = _bring_weight(weight, u_nom, batch, dim)
     if backup is not None:
         backup = _bring_vector("backup", backup, u_nom, batch, dim)
-    return Problem(u_nom, _double(A, u_nom), _double(c, u_nom), low, high, weight, backup)
+    return Problem(u_nom, _double(A, u_nom), _double(c, u_nom), low, high, weight, backup)  # type: ignore[arg-type]
+
+
+class _Box(NamedTuple):
+    """Bounds that were found ready to use, which the next call most likely brings again."""
+
+    low: Tensor | None
+    high: Tensor | None
+    dim: int
+
+
+_last_box = _Box(None, None, 0)
+
+
+def _bring_box(low: Vector, high: Vector, like: Tensor, batch: int, dim: int) -> tuple[Tensor, Tensor]:
+    global _last_box
+    below = _bring_vector("low", low, like, batch, dim)
+    above = _bring_vector("high", high, like, batch, dim)
+    if below.dim() != above.dim():
+        return below.expand(batch, dim), above.expand(batch, dim)
+    if below is low and above is high and below.dim() == 1 and like.is_cpu:
+        _last_box = _Box(below, above, dim)
+    return below, above
 
 
 def _double(tensor: Tensor, like: Tensor) -> Tensor:
