@@ -31,14 +31,14 @@ def in_chunks(
     :param scratch: how many numbers of it each thread gets
     :return: sum of what the kernel returns, or the first negative of them
     """
+    if scratch == 0 and batch < 2 * CHUNK:
+        return kernel(pack(0, batch, 0, *arguments))
 
     def run(start: int, stop: int) -> int:
         memory = np.empty(scratch)
         return kernel(pack(start, stop, memory.ctypes.data, *arguments))
 
-    if batch < 2 * CHUNK:
-        return run(0, batch) if scratch else kernel(pack(0, batch, 0, *arguments))
-    threads = min(torch.get_num_threads(), batch // CHUNK)
+    threads = max(1, min(torch.get_num_threads(), batch // CHUNK))
     if threads == 1:
         return run(0, batch)
     if threads not in _pools:
