@@ -2,6 +2,7 @@
 
 from sb3_barriernet.barrier_ppo.barrier_ppo import BarrierPPO
 from sb3_barriernet.barrier_ppo.buffers import BarrierRolloutBuffer
+from sb3_barriernet.barrier_ppo.correction_loss import CorrectionLoss
 from sb3_barriernet.barrier_ppo.extractor import BarrierExtractor, RowFeatures
 from sb3_barriernet.barrier_ppo.nominal_policy import NominalActorCriticPolicy
 from sb3_barriernet.barrier_ppo.policies import (
@@ -22,6 +23,7 @@ __all__ = [
     "BarrierPPO",
     "BarrierRolloutBuffer",
     "CnnPolicy",
+    "CorrectionLoss",
     "MlpPolicy",
     "MultiInputPolicy",
     "NominalActorCriticPolicy",

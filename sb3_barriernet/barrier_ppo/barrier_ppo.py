@@ -19,12 +19,14 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_barriernet.barrier_ppo.buffers import BarrierRolloutBuffer
 from sb3_barriernet.barrier_ppo.checks import check_env
+from sb3_barriernet.barrier_ppo.correction_cost import CorrectionCost, check_correction_cost, cost_of_corrections
+from sb3_barriernet.barrier_ppo.correction_loss import CorrectionLoss
 from sb3_barriernet.barrier_ppo.policies import (
     BarrierActorCriticCnnPolicy,
     BarrierActorCriticPolicy,
     BarrierMultiInputActorCriticPolicy,
 )
-from sb3_barriernet.barrier_ppo.rollout_statistics import squared_correction, summarise
+from sb3_barriernet.barrier_ppo.rollout_statistics import summarise
 from sb3_barriernet.barrier_ppo.schedules import coefficient_schedule
 from sb3_barriernet.errors import ConfigurationError, InvalidRowsError
 from sb3_barriernet.projection import Projection, Status
@@ -53,9 +55,13 @@ class BarrierPPO(PPO):
     :param backup_action: ``(M,)``, taken by ``predict`` where rows or nominal action are not finite; by
         default the action of the box closest to zero
     :param correction_coef: what being corrected costs, subtracted from the reward that the algorithm sees (Monitor
-        and evaluation keep the task's): the coefficient times ``|(u_safe - clip(u_nom)) / half_range|^2``. A
-        number, a schedule of the remaining progress, or ``"lin_1.0"`` (from 1 to 0), ``"ramp_1.0"`` (0 until
-        30 % of training, 1 from 60 % on: from the start it slows learning)
+        and evaluation keep the task's): the coefficient times ``correction_cost``. A number, a schedule of the
+        remaining progress, or ``"lin_1.0"`` (from 1 to 0), ``"ramp_1.0"`` (0 until 30 % of training, 1 from 60 %
+        on: from the start it slows learning)
+    :param correction_cost: ``"squared"`` charges ``|(u_safe - clip(u_nom)) / half_range|^2``; ``"constant"`` charges
+        1 for every correction, however small (Krasowski et al. 2023)
+    :param correction_loss_coef: coefficient of :class:`~sb3_barriernet.barrier_ppo.CorrectionLoss`, which draws the
+        policy's mean towards its own projection; given as ``correction_coef`` is
     :raises ConfigurationError: (a subclass) if the environment or a setting cannot work
     """
 
@@ -100,6 +106,8 @@ class BarrierPPO(PPO):
         projection_backend: str | None = None,
         backup_action: Any = None,
         correction_coef: float | str | Schedule = 0.0,
+        correction_cost: CorrectionCost = "squared",
+        correction_loss_coef: float | str | Schedule = 0.0,
         _init_setup_model: bool = True,
     ):
         self.action_std = action_std
@@ -108,6 +116,8 @@ class BarrierPPO(PPO):
         self.projection_backend = projection_backend
         self.backup_action = backup_action
         self.correction_coef = correction_coef
+        self.correction_cost = correction_cost
+        self.correction_loss_coef = correction_loss_coef
         super().__init__(
             # As a class: SB3 refuses the name "MlpPolicy" for dictionaries, which here always hold the rows.
             self._get_policy_from_name(policy) if isinstance(policy, str) else policy,  # type: ignore[arg-type]
@@ -164,6 +174,8 @@ class BarrierPPO(PPO):
         super()._setup_model()
         self.policy_kwargs = policy_kwargs
         self.correction_schedule = coefficient_schedule("correction_coef", self.correction_coef)
+        self.correction_loss_schedule = coefficient_schedule("correction_loss_coef", self.correction_loss_coef)
+        check_correction_cost(self.correction_cost)
 
     def set_env(self, env: GymEnv, force_reset: bool = True) -> None:
         env = self._wrap_env(env, self.verbose)
@@ -247,7 +259,7 @@ class BarrierPPO(PPO):
             rollout_buffer.add(
                 self._last_obs,
                 actions,
-                self._charge(rewards, actions, safe_actions),
+                self._charge(rewards, actions, projection),
                 self._last_episode_starts,
                 values,
                 log_probs,
@@ -268,7 +280,12 @@ class BarrierPPO(PPO):
         return True
 
     def train(self) -> None:
+        coef = self.correction_loss_schedule(self._current_progress_remaining)
+        self.policy.correction_loss = CorrectionLoss(coef) if coef > 0.0 else None
         super().train()
+        if self.policy.correction_loss is not None:
+            self.logger.record("train/correction_loss", self.policy.correction_loss.mean)
+            self.policy.correction_loss = None
         for i, std in enumerate(self.policy.action_std.tolist()):
             self.logger.record(f"train/std_{i}", std)
 
@@ -283,11 +300,17 @@ class BarrierPPO(PPO):
     ) -> SelfBarrierPPO:
         return super().learn(total_timesteps, callback, log_interval, tb_log_name, reset_num_timesteps, progress_bar)
 
-    def _charge(self, rewards: np.ndarray, nominal: np.ndarray, safe: np.ndarray) -> np.ndarray:
+    def _charge(self, rewards: np.ndarray, nominal: np.ndarray, projection: Projection) -> np.ndarray:
         """Rewards less what the corrections cost."""
-        assert isinstance(self.action_space, spaces.Box)
         coef = self.correction_schedule(self._current_progress_remaining)
-        return rewards - coef * squared_correction(nominal, safe, self.action_space) if coef > 0.0 else rewards
+        if coef <= 0.0:
+            return rewards
+        safe, status = projection.action.cpu().numpy(), projection.status.cpu().numpy()
+        return rewards - coef * self._cost(nominal, safe, status)
+
+    def _cost(self, nominal: np.ndarray, safe: np.ndarray, status: np.ndarray) -> np.ndarray:
+        assert isinstance(self.action_space, spaces.Box)
+        return cost_of_corrections(self.correction_cost, nominal, safe, status, self.action_space)
 
     def _record_rollout(self, rollout_buffer: BarrierRolloutBuffer, violations: float) -> None:
         assert isinstance(self.action_space, spaces.Box)
@@ -295,7 +318,8 @@ class BarrierPPO(PPO):
         for name, value in vars(statistics).items():
             self.logger.record(f"rollout/{name}", value)
         coef = self.correction_schedule(self._current_progress_remaining)
-        self.logger.record("rollout/correction_cost", coef * statistics.squared_correction)
+        cost = self._cost(rollout_buffer.actions, rollout_buffer.safe_actions, rollout_buffer.status)
+        self.logger.record("rollout/correction_cost", coef * float(cost.mean()))
         if not np.isnan(violations):  # unknown, unless the environment reports it
             self.logger.record("rollout/violation_rate", violations / rollout_buffer.status.size)
 

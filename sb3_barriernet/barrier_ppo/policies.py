@@ -9,6 +9,7 @@ from gymnasium import spaces
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, CombinedExtractor, NatureCNN
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 
+from sb3_barriernet.barrier_ppo.correction_loss import CorrectionLoss
 from sb3_barriernet.barrier_ppo.nominal_policy import NominalActorCriticPolicy
 from sb3_barriernet.projection import Projection
 from sb3_barriernet.projection.row_filter import RowFilter, warn_if_unsafe
@@ -53,6 +54,16 @@ class BarrierActorCriticPolicy(NominalActorCriticPolicy):
         )
         self.nominal: th.Tensor | None = None
         self.projection: Projection | None = None
+        self.correction_loss: CorrectionLoss | None = None
+
+    def evaluate_actions(self, obs: PyTorchObs, actions: th.Tensor) -> tuple[th.Tensor, th.Tensor, th.Tensor | None]:
+        """As SB3's; while ``.correction_loss`` is set, backpropagation through the likelihood adds its gradient."""
+        evaluated = super().evaluate_actions(obs, actions)
+        if self.correction_loss is not None:
+            mean = self.action_dist.distribution.mean  # type: ignore[union-attr] # of the distribution just evaluated
+            safe = self.project(obs, mean.detach()).action
+            self.correction_loss.attach(mean, safe, self.row_filter.weight)
+        return evaluated
 
     def project(self, obs: PyTorchObs, nominal: th.Tensor) -> Projection:
         """Safe actions for the nominal actions ``(B, M)`` under the rows of ``obs``."""

@@ -20,7 +20,7 @@ class RolloutStatistics:
     :param box_clip_rate: steps whose nominal action left the action box
     :param infeasible_rate: steps at which no action satisfied all rows
     :param correction_norm: mean of ``|(u_safe - clip(u_nom)) / half_range|``
-    :param squared_correction: mean of its square, which ``correction_coef`` multiplies
+    :param squared_correction: mean of its square
     :param barrier_min: smallest restoring term ``alpha psi`` of all rows that are not padding, in the rows' units;
         ``inf`` if all are. Barriers that publish ``max(h, 0)`` never show a negative one.
     """

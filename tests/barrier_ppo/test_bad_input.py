@@ -96,6 +96,8 @@ def test_environments_that_cannot_work_are_refused_with_advice():
         (dict(correction_coef=-1.0), "expected a number >= 0"),
         (dict(correction_coef="steep_1.0"), "ramp_<number>"),
         (dict(correction_coef="ramp_much"), "ramp_<number>"),
+        (dict(correction_loss_coef=-0.1), "correction_loss_coef=-0.1; expected a number >= 0"),
+        (dict(correction_cost="cubic"), "expected one of .*'squared'"),
         (dict(projection_weight=[1.0, 1.0, 1.0]), r"expected \(2,\), a positive diagonal"),
         (dict(projection_weight=[1.0, 0.0]), "expected positive weights"),
         (dict(projection_weight=[[1.0, 2.0], [2.0, 1.0]]), "positive definite"),

@@ -271,14 +271,20 @@ class KeepRewards(BaseCallback):
         )
 
 
-def test_corrections_cost_the_algorithm_and_nobody_else():
-    model = make_model(correction_coef=2.0, n_steps=16)  # shorter than an episode: no bootstrapping
+@pytest.mark.parametrize("kind", ["squared", "constant"])
+def test_corrections_cost_the_algorithm_and_nobody_else(kind):
+    model = make_model(
+        correction_coef=2.0, correction_cost=kind, n_steps=16
+    )  # shorter than an episode: no bootstrapping
+    model.set_logger(configure(None, []))
     kept = KeepRewards()
-    model.learn(32, callback=kept)
-    cost = 2.0 * np.square(kept.safe - kept.nominal.clip(-1, 1)).sum(axis=-1)
+    model.learn(32, callback=kept, log_interval=100)
+    squared = np.square(kept.safe - kept.nominal.clip(-1, 1)).sum(axis=-1)
+    cost = 2.0 * (squared if kind == "squared" else kept.nominal[..., 0] > LIMIT)
     assert cost.max() > 0.1
     np.testing.assert_allclose(kept.stored, np.stack(kept.rewards) - cost, atol=1e-6)
     np.testing.assert_allclose(np.stack(kept.rewards), kept.safe[..., 0], atol=1e-6)
+    assert model.logger.name_to_value["rollout/correction_cost"] == pytest.approx(cost.mean(), rel=1e-5)
 
 
 def test_a_ramped_cost_comes_late():
