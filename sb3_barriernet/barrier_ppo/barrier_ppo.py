@@ -49,6 +49,8 @@ class BarrierPPO(PPO):
     :param action_std: std of the nominal action in action units, a number or one per action
         dimension; by default half of each actuator's half range
     :param observe_rows: whether the network sees the rows, as bounded features in normalised action units
+    :param sort_rows: whether it sees the nearest row first, so that the order in which the barrier lists its rows
+        means nothing; by default it sees them in that order
     :param projection_weight: ``W`` of the projection, ``(M,)`` or ``(M, M)``; by default every actuator is
         measured by its own range
     :param projection_backend: name of the projection backend
@@ -102,6 +104,7 @@ class BarrierPPO(PPO):
         device: th.device | str = "auto",
         action_std: float | list[float] | np.ndarray | None = None,
         observe_rows: bool = True,
+        sort_rows: bool = False,
         projection_weight: Any = None,
         projection_backend: str | None = None,
         backup_action: Any = None,
@@ -112,6 +115,7 @@ class BarrierPPO(PPO):
     ):
         self.action_std = action_std
         self.observe_rows = observe_rows
+        self.sort_rows = sort_rows
         self.projection_weight = projection_weight
         self.projection_backend = projection_backend
         self.backup_action = backup_action
@@ -166,6 +170,7 @@ class BarrierPPO(PPO):
         self.policy_kwargs = {
             "action_std": self.action_std,
             "observe_rows": self.observe_rows,
+            "sort_rows": self.sort_rows,
             "projection_weight": self.projection_weight,
             "projection_backend": self.projection_backend,
             "backup_action": self.backup_action,

@@ -34,13 +34,16 @@ class RowFeatures(nn.Module):
 
     :param low: lower corner of the action box, ``(M,)``
     :param high: upper corner of the action box, ``(M,)``
+    :param sort: put the rows in order of ``d``, nearest first, so that the order in which a barrier lists them
+        changes nothing; by default they stay where they are
     """
 
     middle: th.Tensor
     half_range: th.Tensor
 
-    def __init__(self, low: np.ndarray, high: np.ndarray):
+    def __init__(self, low: np.ndarray, high: np.ndarray, sort: bool = False):
         super().__init__()
+        self.sort = sort
         middle, half_range = (high + low) / 2.0, (high - low) / 2.0
         self.register_buffer("middle", th.as_tensor(middle, dtype=th.float32), persistent=False)
         self.register_buffer("half_range", th.as_tensor(half_range, dtype=th.float32), persistent=False)
@@ -54,6 +57,9 @@ class RowFeatures(nn.Module):
         gate = (1.0 - distance / GATE_REACH).clamp(0.0, MAX_GATE)
         near = (distance / DISTANCE_SCALE).clamp(-1.0, 1.0)
         features = th.cat([near.unsqueeze(-1), scaled * (gate / norm).unsqueeze(-1)], dim=-1)
+        if self.sort:
+            nearest_first = distance.argsort(dim=-1, stable=True)
+            features = th.take_along_dim(features, nearest_first.unsqueeze(-1), dim=1)
         # Rows that are not finite are flagged by the projection; here they must not poison the network.
         return th.nan_to_num(features.flatten(start_dim=1), nan=0.0, posinf=0.0, neginf=0.0)
 
@@ -68,6 +74,7 @@ class BarrierExtractor(BaseFeaturesExtractor):
     :param observation_space: dictionary with the key ``"barrier"``
     :param action_space: bounded box; by default the one that the rows space remembers
     :param observe_rows: whether the network sees the row features; else only the task's observation
+    :param sort_rows: whether it sees the nearest row first, instead of all in the order of the barrier
     :param extractor_class: extractor of the task's observation; by default ``FlattenExtractor`` for a single
         key and ``CombinedExtractor`` for several
     :param extractor_kwargs: keyword arguments of that extractor
@@ -78,6 +85,7 @@ class BarrierExtractor(BaseFeaturesExtractor):
         observation_space: spaces.Dict,
         action_space: spaces.Box | None = None,
         observe_rows: bool = True,
+        sort_rows: bool = False,
         extractor_class: type[BaseFeaturesExtractor] | None = None,
         extractor_kwargs: dict[str, Any] | None = None,
     ):
@@ -94,7 +102,8 @@ class BarrierExtractor(BaseFeaturesExtractor):
         super().__init__(observation_space, task.features_dim + row_dim)
         self.task = task
         self.task_key = task_key
-        self.row_features = RowFeatures(*_action_box(observation_space, action_space)) if observe_rows else None
+        box = _action_box(observation_space, action_space) if observe_rows else None
+        self.row_features = None if box is None else RowFeatures(*box, sort=sort_rows)
 
     def forward(self, observations: TensorDict) -> th.Tensor:
         features = self.task(observations if self.task_key is None else observations[self.task_key])

@@ -49,6 +49,7 @@ class NominalActorCriticPolicy(ActorCriticPolicy):
     :param action_std: std of the nominal action in action units, a number or ``(M,)``; by default half of
         each actuator's half range
     :param observe_rows: whether the network sees row features
+    :param sort_rows: whether it sees the nearest row first, instead of all in the order of the barrier
     :param kwargs: keyword arguments of SB3's ``ActorCriticPolicy``; its ``features_extractor_class``
         extracts the task's own observation
     """
@@ -65,6 +66,7 @@ class NominalActorCriticPolicy(ActorCriticPolicy):
         *args: Any,
         action_std: float | list[float] | np.ndarray | None = None,
         observe_rows: bool = True,
+        sort_rows: bool = False,
         **kwargs: Any,
     ):
         check_spaces(observation_space, action_space)
@@ -75,6 +77,7 @@ class NominalActorCriticPolicy(ActorCriticPolicy):
             )
         self._initial_std = checked_std(action_std, action_space)
         self.observe_rows = observe_rows
+        self.sort_rows = sort_rows
         super().__init__(observation_space, action_space, lr_schedule, *args, **kwargs)
 
     @property
@@ -93,6 +96,7 @@ class NominalActorCriticPolicy(ActorCriticPolicy):
             self.observation_space,  # type: ignore[arg-type]
             self.action_space,  # type: ignore[arg-type]
             observe_rows=self.observe_rows,
+            sort_rows=self.sort_rows,
             extractor_class=self.features_extractor_class,
             extractor_kwargs=self.features_extractor_kwargs,
         )
@@ -114,7 +118,8 @@ class NominalActorCriticPolicy(ActorCriticPolicy):
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
         # The std itself is in the state dictionary.
-        return {**super()._get_constructor_parameters(), "observe_rows": self.observe_rows}
+        parameters = super()._get_constructor_parameters()
+        return {**parameters, "observe_rows": self.observe_rows, "sort_rows": self.sort_rows}
 
 
 def checked_std(action_std: Any, action_space: spaces.Box) -> np.ndarray:

@@ -12,11 +12,10 @@ from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecNorm
 
 import sb3_barriernet.projection.row_filter as row_filter_module
 from sb3_barriernet import BarrierPPO, Status
-from sb3_barriernet.errors import (
-    NormalizedRowsError,
-)
+from sb3_barriernet.envs.barrier_observation import BarrierObservation
+from sb3_barriernet.errors import NormalizedRowsError
 from tests.barrier_ppo.models import LIMIT, SETTINGS, KeepRollout, make_model, rollout
-from tests.toys import DriftingPoint, limited_point
+from tests.toys import DriftingPoint, SpeedLimit, limited_point, read_position
 
 
 def test_the_environment_receives_safe_actions_and_the_buffer_keeps_both():
@@ -318,6 +317,26 @@ def test_observing_rows_widens_the_network_input(observe_rows):
     assert model.policy.features_extractor.features_dim == (2 + 3 * 3 if observe_rows else 2)
 
 
+class ReorderedLimit(SpeedLimit):
+    """The same rows in another order."""
+
+    def rows(self, position):
+        return np.roll(super().rows(position), 1, axis=0)
+
+
+def test_a_policy_on_sorted_rows_does_not_notice_their_order(tmp_path):
+    model = make_model(sort_rows=True)
+    rollout(model)
+    model.save(tmp_path / "model")
+    loaded = BarrierPPO.load(tmp_path / "model")
+    one = BarrierObservation(DriftingPoint(), SpeedLimit(LIMIT), read_position).reset(seed=0)[0]
+    other = BarrierObservation(DriftingPoint(), ReorderedLimit(LIMIT), read_position).reset(seed=0)[0]
+    assert (one["barrier"] != other["barrier"]).any()
+    expected = model.predict(one, deterministic=True)[0]
+    np.testing.assert_array_equal(model.predict(other, deterministic=True)[0], expected)
+    np.testing.assert_array_equal(loaded.predict(other, deterministic=True)[0], expected)
+
+
 class ImagePoint(DriftingPoint):
     def __init__(self):
         super().__init__()
@@ -337,13 +356,11 @@ class TwoSensors(DriftingPoint):
         return {"gps": super()._observation(), "odometry": super()._observation()}
 
 
+@pytest.mark.parametrize("sort_rows", [False, True])
 @pytest.mark.parametrize(("policy", "base"), [("CnnPolicy", ImagePoint), ("MultiInputPolicy", TwoSensors)])
-def test_images_and_dictionaries_train(policy, base):
-    from sb3_barriernet.envs.barrier_observation import BarrierObservation
-    from tests.toys import SpeedLimit, read_position
-
+def test_images_and_dictionaries_train(policy, base, sort_rows):
     env = BarrierObservation(base(), SpeedLimit(LIMIT), read_position)
-    model = BarrierPPO(policy, env, **SETTINGS)
+    model = BarrierPPO(policy, env, sort_rows=sort_rows, **SETTINGS)
     kept = rollout(model)
     assert (kept.safe[..., 0] <= LIMIT + 1e-7).all()
 
