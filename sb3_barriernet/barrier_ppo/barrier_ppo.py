@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pathlib
+from collections.abc import Sequence
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -18,9 +19,17 @@ from stable_baselines3.common.utils import obs_as_tensor
 from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_barriernet.barrier_ppo.buffers import BarrierRolloutBuffer
-from sb3_barriernet.barrier_ppo.checks import check_env
+from sb3_barriernet.barrier_ppo.checks import check_env, explained_row_mismatch
 from sb3_barriernet.barrier_ppo.correction_cost import CorrectionCost, check_correction_cost, cost_of_corrections
 from sb3_barriernet.barrier_ppo.correction_loss import CorrectionLoss
+from sb3_barriernet.barrier_ppo.gains import (
+    DEFAULT_GAIN_RANGE,
+    DEFAULT_GAIN_STD,
+    GainRange,
+    GainSettings,
+    check_restoring,
+    gain_settings,
+)
 from sb3_barriernet.barrier_ppo.policies import (
     BarrierActorCriticCnnPolicy,
     BarrierActorCriticPolicy,
@@ -30,6 +39,7 @@ from sb3_barriernet.barrier_ppo.rollout_statistics import summarise
 from sb3_barriernet.barrier_ppo.schedules import coefficient_schedule
 from sb3_barriernet.errors import ConfigurationError, InvalidRowsError
 from sb3_barriernet.projection import Projection, Status
+from sb3_barriernet.rows import BARRIER_KEY
 
 SelfBarrierPPO = TypeVar("SelfBarrierPPO", bound="BarrierPPO")
 
@@ -64,6 +74,12 @@ class BarrierPPO(PPO):
         1 for every correction, however small (Krasowski et al. 2023)
     :param correction_loss_coef: coefficient of :class:`~sb3_barriernet.barrier_ppo.CorrectionLoss`, which draws the
         policy's mean towards its own projection; given as ``correction_coef`` is
+    :param learn_gains: whether the policy chooses how cautious its barriers are: it samples ``log kappa`` beside the
+        action, and rows read ``a . u + drift + kappa * restoring >= 0``. Any ``kappa`` in the range keeps the same
+        set safe. Worth it where ``alpha`` is chosen badly
+    :param gain_range: smallest and largest ``kappa``; the largest must keep ``kappa * alpha * dt <= 1``
+    :param gain_std: fixed std of ``log kappa``, a number or one per gain
+    :param gain_groups: for each row the index of the gain that it takes; by default all rows share one
     :raises ConfigurationError: (a subclass) if the environment or a setting cannot work
     """
 
@@ -111,6 +127,10 @@ class BarrierPPO(PPO):
         correction_coef: float | str | Schedule = 0.0,
         correction_cost: CorrectionCost = "squared",
         correction_loss_coef: float | str | Schedule = 0.0,
+        learn_gains: bool = False,
+        gain_range: GainRange = DEFAULT_GAIN_RANGE,
+        gain_std: float | Sequence[float] = DEFAULT_GAIN_STD,
+        gain_groups: Sequence[int] | None = None,
         _init_setup_model: bool = True,
     ):
         self.action_std = action_std
@@ -122,6 +142,10 @@ class BarrierPPO(PPO):
         self.correction_coef = correction_coef
         self.correction_cost = correction_cost
         self.correction_loss_coef = correction_loss_coef
+        self.learn_gains = learn_gains
+        self.gain_range = gain_range
+        self.gain_std = gain_std
+        self.gain_groups = gain_groups
         super().__init__(
             # As a class: SB3 refuses the name "MlpPolicy" for dictionaries, which here always hold the rows.
             self._get_policy_from_name(policy) if isinstance(policy, str) else policy,  # type: ignore[arg-type]
@@ -165,8 +189,12 @@ class BarrierPPO(PPO):
                 "BarrierRolloutBuffer, which records nominal and safe actions. Derive yours from it."
             )
         # The barrier settings are flat keywords of the algorithm because the Zoo's tuner replaces `policy_kwargs`
-        # as a whole; the policy takes them for the moment of its construction only, so that saved models compare equal.
-        policy_kwargs = self.policy_kwargs
+        # as a whole; policy and buffer take them for the moment of their construction only, so that saved models
+        # compare equal.
+        policy_kwargs, buffer_kwargs = self.policy_kwargs, self.rollout_buffer_kwargs
+        gains = self._checked_gains(self.observation_space)
+        if gains is not None:
+            self.rollout_buffer_kwargs = {"num_gains": gains.num_gains, **buffer_kwargs}
         self.policy_kwargs = {
             "action_std": self.action_std,
             "observe_rows": self.observe_rows,
@@ -174,10 +202,14 @@ class BarrierPPO(PPO):
             "projection_weight": self.projection_weight,
             "projection_backend": self.projection_backend,
             "backup_action": self.backup_action,
+            "learn_gains": self.learn_gains,
+            "gain_range": self.gain_range,
+            "gain_std": self.gain_std,
+            "gain_groups": self.gain_groups,
             **policy_kwargs,
         }
         super()._setup_model()
-        self.policy_kwargs = policy_kwargs
+        self.policy_kwargs, self.rollout_buffer_kwargs = policy_kwargs, buffer_kwargs
         self.correction_schedule = coefficient_schedule("correction_coef", self.correction_coef)
         self.correction_loss_schedule = coefficient_schedule("correction_loss_coef", self.correction_loss_coef)
         check_correction_cost(self.correction_cost)
@@ -185,7 +217,9 @@ class BarrierPPO(PPO):
     def set_env(self, env: GymEnv, force_reset: bool = True) -> None:
         env = self._wrap_env(env, self.verbose)
         check_env(env)
-        super().set_env(env, force_reset)
+        self._checked_gains(env.observation_space)
+        with explained_row_mismatch():
+            super().set_env(env, force_reset)
 
     @classmethod
     def load(
@@ -195,8 +229,15 @@ class BarrierPPO(PPO):
         *args: Any,
         **kwargs: Any,
     ) -> SelfBarrierPPO:
-        """Load a model as SB3 does; an ``action_std`` given here replaces the saved one."""
-        model = super().load(path, env, *args, **kwargs)
+        """Load a model as SB3 does; an ``action_std`` given here replaces the saved one.
+
+        :raises RowShapeError: if the environment publishes another number of rows than the model was trained on
+        :raises GainError: if gains were learned in a range that the environment's barrier does not permit
+        """
+        with explained_row_mismatch():
+            model = super().load(path, env, *args, **kwargs)
+        if model.env is not None:
+            model._checked_gains(model.env.observation_space)
         if kwargs.get("action_std") is not None:
             model.policy.set_action_std(kwargs["action_std"])
         return model
@@ -205,6 +246,8 @@ class BarrierPPO(PPO):
         total_timesteps, callback = super()._setup_learn(*args, **kwargs)
         # SB3 leaves the last run's progress standing until after the first rollout, which is charged by it here.
         self._update_current_progress_remaining(self.num_timesteps, total_timesteps)
+        if self.learn_gains:
+            check_restoring(self._last_obs[BARRIER_KEY])  # type: ignore[index]
         return total_timesteps, callback
 
     def collect_rollouts(
@@ -214,7 +257,7 @@ class BarrierPPO(PPO):
         rollout_buffer: RolloutBuffer,
         n_rollout_steps: int,
     ) -> bool:
-        """Fill the buffer with nominal actions while the environment receives safe ones.
+        """Fill the buffer with decisions of the policy while the environment receives safe actions.
 
         Follows ``OnPolicyAlgorithm.collect_rollouts`` of SB3 2.9 line by line, except that the
         projection takes the place of the clip to the action box and corrections may cost reward.
@@ -305,13 +348,20 @@ class BarrierPPO(PPO):
     ) -> SelfBarrierPPO:
         return super().learn(total_timesteps, callback, log_interval, tb_log_name, reset_num_timesteps, progress_bar)
 
-    def _charge(self, rewards: np.ndarray, nominal: np.ndarray, projection: Projection) -> np.ndarray:
+    def _checked_gains(self, observation_space: spaces.Space) -> GainSettings | None:
+        """Settings of the learned gains on rows of this space; None without any."""
+        if not self.learn_gains:
+            return None
+        assert isinstance(observation_space, spaces.Dict)
+        return gain_settings(observation_space, self.gain_range, self.gain_std, self.gain_groups)
+
+    def _charge(self, rewards: np.ndarray, decisions: np.ndarray, projection: Projection) -> np.ndarray:
         """Rewards less what the corrections cost."""
         coef = self.correction_schedule(self._current_progress_remaining)
         if coef <= 0.0:
             return rewards
         safe, status = projection.action.cpu().numpy(), projection.status.cpu().numpy()
-        return rewards - coef * self._cost(nominal, safe, status)
+        return rewards - coef * self._cost(decisions[:, : safe.shape[1]], safe, status)
 
     def _cost(self, nominal: np.ndarray, safe: np.ndarray, status: np.ndarray) -> np.ndarray:
         assert isinstance(self.action_space, spaces.Box)
@@ -323,10 +373,21 @@ class BarrierPPO(PPO):
         for name, value in vars(statistics).items():
             self.logger.record(f"rollout/{name}", value)
         coef = self.correction_schedule(self._current_progress_remaining)
-        cost = self._cost(rollout_buffer.actions, rollout_buffer.safe_actions, rollout_buffer.status)
+        cost = self._cost(rollout_buffer.nominal_actions, rollout_buffer.safe_actions, rollout_buffer.status)
         self.logger.record("rollout/correction_cost", coef * float(cost.mean()))
+        for name, value in self._mean_gains(rollout_buffer).items():
+            self.logger.record(f"rollout/{name}", value)
         if not np.isnan(violations):  # unknown, unless the environment reports it
             self.logger.record("rollout/violation_rate", violations / rollout_buffer.status.size)
+
+    def _mean_gains(self, rollout_buffer: BarrierRolloutBuffer) -> dict[str, float]:
+        """Mean ``kappa`` of the rollout, of each group if there are groups; empty if no gains are learned."""
+        if self.policy.gain_head is None:
+            return {}
+        kappa = self.policy.gain_head.kappa(th.as_tensor(rollout_buffer.log_kappa)).mean(dim=(0, 1)).tolist()
+        if self.gain_groups is None:
+            return {"kappa_mean": kappa[0]}
+        return {f"kappa_mean_{group}": value for group, value in enumerate(kappa)}
 
 
 def _refuse_invalid(projection: Projection, observation: dict[str, np.ndarray]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch as th
+from torch.nn.functional import pad
 
 
 class CorrectionLoss:
@@ -28,14 +29,16 @@ class CorrectionLoss:
     def attach(self, mean: th.Tensor, safe: th.Tensor, weight: th.Tensor) -> None:
         """Count the loss of a minibatch and add its gradient to that of ``mean``.
 
-        :param mean: mean of the policy ``(B, M)``, part of a graph that is about to be differentiated
-        :param safe: its projection ``(B, M)``
+        :param mean: mean of the policy ``(B, M + G)``, part of a graph that is about to be differentiated; the gains
+            in it are left alone
+        :param safe: projection of its actions ``(B, M)``
         :param weight: ``W``, a diagonal ``(M,)`` or a matrix ``(M, M)``
         """
-        correction = (mean - safe).detach().to(weight.dtype)
+        num_gains = mean.shape[1] - safe.shape[1]
+        correction = (mean[:, : safe.shape[1]] - safe).detach().to(weight.dtype)
         weighted = correction * weight if weight.ndim == 1 else correction @ weight
         self._values.append(0.5 * float((correction * weighted).sum(dim=1).mean()))
-        gradient = (self.coef / len(mean) * weighted).to(mean.dtype)
+        gradient = pad(self.coef / len(mean) * weighted, (0, num_gains)).to(mean.dtype)
         mean.register_hook(lambda other: other + gradient)
 
     @property

@@ -36,11 +36,12 @@ class RolloutStatistics:
 def summarise(buffer: BarrierRolloutBuffer, action_space: spaces.Box) -> RolloutStatistics:
     """Statistics of a full buffer that no minibatch was drawn from yet."""
     low, high = action_space.low, action_space.high
-    clipped = np.clip(buffer.actions, low, high)
-    squared = squared_correction(buffer.actions, buffer.safe_actions, action_space)
+    nominal = buffer.nominal_actions
+    clipped = np.clip(nominal, low, high)
+    squared = squared_correction(nominal, buffer.safe_actions, action_space)
     return RolloutStatistics(
         intervention_rate=float(np.mean(buffer.status >= Status.ACTIVE)),
-        box_clip_rate=float(np.mean((clipped != buffer.actions).any(axis=-1))),
+        box_clip_rate=float(np.mean((clipped != nominal).any(axis=-1))),
         infeasible_rate=float(np.mean(buffer.status == Status.INFEASIBLE)),
         correction_norm=float(np.sqrt(squared).mean()),
         squared_correction=float(squared.mean()),

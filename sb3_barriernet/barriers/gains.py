@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from sb3_barriernet.errors import GainError
 
@@ -25,3 +26,16 @@ def check_gain(alpha: float, dt: float) -> float:
             f"may cross the boundary. Use alpha <= {1.0 / dt:.4g}, or sample faster."
         )
     return float(alpha)
+
+
+def largest_kappa(alpha: float, dt: float) -> float:
+    """Largest scale of ``alpha`` that sampling can honour: ``kappa * alpha * dt <= 1``."""
+    return 1.0 / (alpha * dt) if dt > 0.0 else math.inf
+
+
+def max_kappa(*barriers: Any) -> float:
+    """Largest scale of the restoring terms under which all barriers keep their promise.
+
+    A barrier that has no attribute ``max_kappa`` promises nothing beyond its own gain, which is 1.
+    """
+    return min(float(getattr(barrier, "max_kappa", 1.0)) for barrier in barriers)

@@ -71,6 +71,11 @@ class OneStepBarrier(CompiledBarrier):
                 refuse_singular(chain.psi[0], a, drift + restoring, chain.psi, symbols, self.bounds)
         super().__init__(sp.Matrix(rows), chains, one_step.states, parameters, copies)
 
+    @property
+    def max_kappa(self) -> float:
+        """Largest permissible scale of the restoring terms, ``1 / gamma`` with the greatest last gain."""
+        return 1.0 / max(chain.gain for chain in self.chains)
+
     def _row(self, chain: Chain, symbols: Sequence[sp.Symbol]) -> list[sp.Expr]:
         actions = self.one_step.actions
         if is_affine(chain.change, actions):

@@ -8,7 +8,11 @@ import numpy as np
 
 
 class Barrier(Protocol):
-    """A map from state to rows (layout: :mod:`sb3_barriernet.rows`), vectorised over leading dimensions."""
+    """A map from state to rows (layout: :mod:`sb3_barriernet.rows`), vectorised over leading dimensions.
+
+    A barrier may also have a float ``max_kappa``: the largest scale of its restoring terms under which its proof
+    holds, ``1 / (alpha dt)`` for most. Without it, 1 is assumed.
+    """
 
     @property
     def action_dim(self) -> int:

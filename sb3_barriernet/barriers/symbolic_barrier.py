@@ -10,7 +10,7 @@ import sympy as sp
 from sb3_barriernet.barriers.authority import refuse_singular
 from sb3_barriernet.barriers.chain import Chain, Gains, continuous_chain
 from sb3_barriernet.barriers.compiled_barrier import CompiledBarrier
-from sb3_barriernet.barriers.gains import check_gain
+from sb3_barriernet.barriers.gains import check_gain, largest_kappa
 from sb3_barriernet.barriers.sampling_margin import certified_margin
 from sb3_barriernet.errors import ConfigurationError
 from sb3_barriernet.systems.control_affine import Bounds, ControlAffineSystem
@@ -77,6 +77,11 @@ class SymbolicBarrier(CompiledBarrier):
                 symbols = (*system.states, *parameters)
                 refuse_singular(chain.psi[0], a, drift + restoring, chain.psi, symbols, self.bounds)
         super().__init__(rows, chains, system.states, parameters, copies)
+
+    @property
+    def max_kappa(self) -> float:
+        """Largest permissible scale of the restoring terms, ``1 / (alpha dt)`` with the greatest last gain."""
+        return min(largest_kappa(chain.gain, self.system.dt) for chain in self.chains)
 
     def _margin(self, chain: Chain, margin: Margin) -> float:
         if margin != "certified":
