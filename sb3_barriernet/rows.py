@@ -71,6 +71,21 @@ def split_rows(rows: ArrayOrTensor, kappa: float | ArrayOrTensor = 1.0) -> tuple
     return rows[..., :-EXTRA_COLUMNS], rows[..., -2] + kappa * rows[..., -1]
 
 
+def tightened(rows: ArrayOrTensor, distance: float | ArrayOrTensor) -> ArrayOrTensor:
+    """Rows whose faces lie further inside, as a copy; padding stays padding.
+
+    Works on NumPy arrays and torch tensors alike.
+
+    :param rows: barrier rows ``(..., K, M + 2)``
+    :param distance: how far, in action units; ``(M,)`` measures every action by its own scale, so that
+        ``0.1 * half_range`` is a tenth of the half range of the action box in every direction
+    """
+    given_up = ((rows[..., :-EXTRA_COLUMNS] * distance) ** 2).sum(-1) ** 0.5
+    inner = rows * 1.0
+    inner[..., -2] -= given_up
+    return inner
+
+
 def row_groups(groups: Sequence[int] | None, num_rows: int) -> np.ndarray:
     """Which of ``G`` gains each row takes, ``(K,)``.
 

@@ -3,6 +3,8 @@
 from sb3_barriernet.barrier_ppo.barrier_ppo import BarrierPPO
 from sb3_barriernet.barrier_ppo.buffers import BarrierRolloutBuffer
 from sb3_barriernet.barrier_ppo.correction_loss import CorrectionLoss
+from sb3_barriernet.barrier_ppo.distillation import distill
+from sb3_barriernet.barrier_ppo.export import without_filter
 from sb3_barriernet.barrier_ppo.extractor import BarrierExtractor, RowFeatures
 from sb3_barriernet.barrier_ppo.nominal_policy import NominalActorCriticPolicy
 from sb3_barriernet.barrier_ppo.policies import (
@@ -28,4 +30,6 @@ __all__ = [
     "MultiInputPolicy",
     "NominalActorCriticPolicy",
     "RowFeatures",
+    "distill",
+    "without_filter",
 ]
