@@ -15,6 +15,8 @@ from sb3_barriernet.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from sb3_barriernet.barrier_ppo.barrier_ppo import BarrierPPO
+    from sb3_barriernet.barrier_ppo.distillation import distill
+    from sb3_barriernet.barrier_ppo.export import without_filter
     from sb3_barriernet.barrier_ppo.extractor import BarrierExtractor
     from sb3_barriernet.barrier_ppo.nominal_policy import NominalActorCriticPolicy
     from sb3_barriernet.barriers.autograd_barrier import AutogradBarrier
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from sb3_barriernet.envs.pursuit_barrier import PursuitEvasionBarrier
     from sb3_barriernet.envs.reset_options import ResetOptions
     from sb3_barriernet.evaluation.invariance import assert_invariant
-    from sb3_barriernet.projection import Projection, ProjectionLayer, Status, project
+    from sb3_barriernet.projection import BarrierLayer, Projection, ProjectionLayer, Status, project
     from sb3_barriernet.safety_filter import SafetyFilter
     from sb3_barriernet.systems.control_affine import ControlAffineSystem
     from sb3_barriernet.systems.one_step import OneStepMap
@@ -36,6 +38,7 @@ __all__ = [
     "ActionMap",
     "AutogradBarrier",
     "BarrierExtractor",
+    "BarrierLayer",
     "BarrierObservation",
     "BarrierPPO",
     "ControlAffineSystem",
@@ -52,7 +55,9 @@ __all__ = [
     "SymbolicBarrier",
     "VirtualPointBarrier",
     "assert_invariant",
+    "distill",
     "project",
+    "without_filter",
 ]
 
 __getattr__, __dir__ = lazy_exports(
@@ -61,6 +66,7 @@ __getattr__, __dir__ = lazy_exports(
         "ActionMap": "envs.action_map",
         "AutogradBarrier": "barriers.autograd_barrier",
         "BarrierExtractor": "barrier_ppo.extractor",
+        "BarrierLayer": "projection",
         "BarrierObservation": "envs.barrier_observation",
         "BarrierPPO": "barrier_ppo.barrier_ppo",
         "ControlAffineSystem": "systems.control_affine",
@@ -77,7 +83,9 @@ __getattr__, __dir__ = lazy_exports(
         "SymbolicBarrier": "barriers.symbolic_barrier",
         "VirtualPointBarrier": "barriers.virtual_point",
         "assert_invariant": "evaluation.invariance",
+        "distill": "barrier_ppo.distillation",
         "project": "projection",
+        "without_filter": "barrier_ppo.export",
     },
 )
 

@@ -49,7 +49,7 @@ def distill(
     are tightened for this by a margin, so that a student who errs a little is still not corrected.
 
     The result is a model like the teacher, filter included, which costs next to nothing when there is little to
-    correct. :func:`~sb3_barriernet.barrier_ppo.without_filter` makes a PPO of it, where a filter cannot come along.
+    correct. :func:`~sb3_barriernet.without_filter` makes a PPO of it, where a filter cannot come along.
 
     :param model: a trained model, the teacher; it is not changed
     :param env: environment to practise in; by default the model's own

@@ -22,7 +22,7 @@ def without_filter(model: BarrierPPO) -> PPO:
     :class:`~sb3_barriernet.NominalActorCriticPolicy` on observations that carry rows. Learned gains have nothing to
     scale and stay behind.
 
-    :param model: a trained model, best a :func:`~sb3_barriernet.barrier_ppo.distill`-ed one; it is not changed
+    :param model: a trained model, best a :func:`~sb3_barriernet.distill`-ed one; it is not changed
     """
     weights = {name: value for name, value in model.policy.state_dict().items() if not name.startswith("gain_head.")}
     if model.observe_rows:

@@ -122,6 +122,7 @@ class BarrierActorCriticPolicy(NominalActorCriticPolicy):
         return self.projection.action
 
     def _build_mlp_extractor(self) -> None:
+        """All networks but the heads of SB3, before the optimizer is made."""
         super()._build_mlp_extractor()
         settings = self._gain_settings
         self.gain_head = None if settings is None else GainHead(self.mlp_extractor.latent_dim_pi, settings)

@@ -10,8 +10,7 @@ from gymnasium import spaces
 from stable_baselines3 import PPO
 from stable_baselines3.common.env_util import make_vec_env
 
-from sb3_barriernet import BarrierObservation, BarrierPPO
-from sb3_barriernet.barrier_ppo import distill, without_filter
+from sb3_barriernet import BarrierObservation, BarrierPPO, distill, without_filter
 from sb3_barriernet.barrier_ppo.distillation import Lessons
 from sb3_barriernet.errors import ConfigurationError
 from sb3_barriernet.evaluation import TrainingRecorder, WithoutFilter
