@@ -365,6 +365,19 @@ def test_images_and_dictionaries_train(policy, base, sort_rows):
     assert (kept.safe[..., 0] <= LIMIT + 1e-7).all()
 
 
+@pytest.mark.parametrize("sort_rows", [False, True])
+def test_sensors_are_normalised_beside_the_rows(sort_rows):
+    def make():
+        return BarrierObservation(TwoSensors(), SpeedLimit(LIMIT), read_position)
+
+    env = VecNormalize(make_vec_env(make, 2, seed=0), norm_obs_keys=["gps", "odometry"])
+    model = BarrierPPO("MultiInputPolicy", env, sort_rows=sort_rows, **SETTINGS)
+    kept = rollout(model)
+    assert (kept.safe[..., 0] <= LIMIT + 1e-7).all()
+    assert (kept.observations["barrier"][..., 1, 3] == LIMIT).all()
+    assert np.abs(kept.observations["gps"]).max() > 1.0 > np.abs(env.get_original_obs()["gps"]).max()
+
+
 @pytest.mark.skipif(not th.cuda.is_available(), reason="needs a CUDA device")
 def test_training_and_prediction_on_cuda():
     model = make_model(device="cuda")

@@ -52,6 +52,24 @@ def test_the_gradient_is_that_of_the_loss_through_the_projection(weight, bias):
         th.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
 
 
+def test_the_update_descends_the_sum_of_both_losses():
+    """PPO's own update, seen from outside: the gradients that it leaves behind differ by that of the loss."""
+    settings = dict(limit=-0.3, n_epochs=1, batch_size=64, max_grad_norm=1e9)
+    # Made and trained one after the other: all draw from the one global generator that the seed sets.
+    rollout(plain := make_model(**settings))
+    kept = rollout(charged := make_model(correction_loss_coef=2.0, **settings))
+    untrained = make_model(**settings)
+    obs = {key: th.as_tensor(value.reshape(-1, *value.shape[2:])) for key, value in kept.observations.items()}
+    mean = untrained.policy.get_distribution(obs).distribution.mean
+    loss = 0.5 * (mean - untrained.policy.project(obs, mean).action).square().sum(dim=1).mean()
+    parameters = list(untrained.policy.parameters())
+    expected = th.autograd.grad(2.0 * loss, parameters, allow_unused=True, materialize_grads=True)
+    found = [c.grad - p.grad for c, p in zip(charged.policy.parameters(), plain.policy.parameters(), strict=True)]
+    assert max(gradient.abs().max() for gradient in expected) > 0.1
+    for one, other in zip(found, expected, strict=True):
+        th.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
 def test_it_draws_the_mean_towards_the_safe_actions():
     def unsafe_share(coef: float) -> float:
         model = with_biased_mean(
