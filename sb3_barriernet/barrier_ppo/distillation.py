@@ -66,10 +66,9 @@ def distill(
     distiller = _copy(Distiller, model, env, learning_rate=LinearSchedule(learning_rate, 0.0, 1.0))
     distiller.teach(model.policy, margin, noise, capacity)
     distiller.learn(total_timesteps, callback, log_interval, "Distillation", progress_bar=progress_bar)
-    student = _copy(type(model), model, env)
-    student.policy.load_state_dict(distiller.policy.state_dict())
+    student = _copy(type(model), distiller, env, learning_rate=model.learning_rate)
     student.policy.set_action_std(model.policy.action_std.cpu().numpy())
-    student.num_timesteps += distiller.num_timesteps
+    student.num_timesteps += model.num_timesteps
     return student
 
 
@@ -124,7 +123,7 @@ class Distiller(BarrierPPO):
         return loss.item()
 
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "teacher", "lessons"]
+        return [*super()._excluded_save_params(), "teacher", "margin", "lessons"]
 
 
 class Lessons:

@@ -11,7 +11,7 @@ from stable_baselines3.common.logger import configure
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecNormalize
 
 import sb3_barriernet.projection.row_filter as row_filter_module
-from sb3_barriernet import BarrierPPO, Status
+from sb3_barriernet import BarrierPPO, Status, distill
 from sb3_barriernet.envs.barrier_observation import BarrierObservation
 from sb3_barriernet.errors import NormalizedRowsError
 from tests.barrier_ppo.models import LIMIT, SETTINGS, KeepRollout, make_model, rollout
@@ -379,8 +379,13 @@ def test_sensors_are_normalised_beside_the_rows(sort_rows):
 
 
 @pytest.mark.skipif(not th.cuda.is_available(), reason="needs a CUDA device")
-def test_training_and_prediction_on_cuda():
-    model = make_model(device="cuda")
+@pytest.mark.parametrize(
+    "settings",
+    [{}, dict(learn_gains=True, gain_range=(0.1, 1.0), correction_loss_coef=0.1, correction_coef=1.0, sort_rows=True)],
+)
+def test_training_and_prediction_on_cuda(settings):
+    model = make_model(device="cuda", **settings)
     kept = rollout(model)
     assert (kept.safe[..., 0] <= LIMIT + 1e-6).all()
     assert model.policy.log_std.is_cuda
+    assert distill(model, total_timesteps=64).policy.log_std.is_cuda

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -66,6 +67,8 @@ def test_all_but_the_actor_is_the_teachers(teacher, lesson):
     assert type(student) is BarrierPPO
     assert th.equal(student.policy.action_std, teacher.policy.action_std)
     assert student.learning_rate == teacher.learning_rate
+    assert student.training_record == asdict(lesson[2])
+    assert not hasattr(student, "margin")
     assert student.num_timesteps == teacher.num_timesteps + 2048  # whole rollouts of 4 x 32
     for name, value in teacher.policy.state_dict().items():
         if name.startswith(("value_net", "mlp_extractor.value_net")):
