@@ -20,8 +20,8 @@ GainRange = tuple[float, float]
 DEFAULT_GAIN_RANGE: GainRange = (0.1, 2.5)
 """Range of the gain scale ``kappa``."""
 
-DEFAULT_GAIN_STD = 0.5
-"""Default exploration std of ``log kappa``: a factor of 1.6."""
+DEFAULT_GAIN_STD = 0.3
+"""Default exploration std of ``log kappa``: a factor of 1.35."""
 
 INITIAL_KAPPA = 1.0
 """The barrier's own gain, where a new policy begins."""
