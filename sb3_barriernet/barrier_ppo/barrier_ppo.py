@@ -22,6 +22,7 @@ from sb3_barriernet.barrier_ppo.buffers import BarrierRolloutBuffer
 from sb3_barriernet.barrier_ppo.checks import check_env, explained_row_mismatch
 from sb3_barriernet.barrier_ppo.correction_cost import CorrectionCost, check_correction_cost, cost_of_corrections
 from sb3_barriernet.barrier_ppo.correction_loss import CorrectionLoss
+from sb3_barriernet.barrier_ppo.extractor import RowEncoding
 from sb3_barriernet.barrier_ppo.gains import (
     DEFAULT_GAIN_RANGE,
     DEFAULT_GAIN_STD,
@@ -59,8 +60,8 @@ class BarrierPPO(PPO):
     :param action_std: std of the nominal action in action units, a number or one per action
         dimension; by default half of each actuator's half range
     :param observe_rows: whether the network sees the rows, as bounded features in normalised action units
-    :param sort_rows: whether it sees the nearest row first, so that the order in which the barrier lists its rows
-        means nothing; by default it sees them in that order
+    :param row_encoding: how it sees them: ``"listed"`` in the order of the barrier; ``"sorted"``, the nearest first;
+        ``"pooled"`` as a set, through a small network of their own. With the last two the order means nothing
     :param projection_weight: ``W`` of the projection, ``(M,)`` or ``(M, M)``; by default every actuator is
         measured by its own range
     :param projection_backend: name of the projection backend
@@ -120,7 +121,7 @@ class BarrierPPO(PPO):
         device: th.device | str = "auto",
         action_std: float | list[float] | np.ndarray | None = None,
         observe_rows: bool = True,
-        sort_rows: bool = False,
+        row_encoding: RowEncoding = "listed",
         projection_weight: Any = None,
         projection_backend: str | None = None,
         backup_action: Any = None,
@@ -135,7 +136,7 @@ class BarrierPPO(PPO):
     ):
         self.action_std = action_std
         self.observe_rows = observe_rows
-        self.sort_rows = sort_rows
+        self.row_encoding = row_encoding
         self.projection_weight = projection_weight
         self.projection_backend = projection_backend
         self.backup_action = backup_action
@@ -198,7 +199,7 @@ class BarrierPPO(PPO):
         self.policy_kwargs = {
             "action_std": self.action_std,
             "observe_rows": self.observe_rows,
-            "sort_rows": self.sort_rows,
+            "row_encoding": self.row_encoding,
             "projection_weight": self.projection_weight,
             "projection_backend": self.projection_backend,
             "backup_action": self.backup_action,

@@ -26,7 +26,7 @@ def without_filter(model: BarrierPPO) -> PPO:
     """
     weights = {name: value for name, value in model.policy.state_dict().items() if not name.startswith("gain_head.")}
     if model.observe_rows:
-        ppo = _ppo(model, NominalActorCriticPolicy, model.policy.observation_space, sort_rows=model.sort_rows)
+        ppo = _ppo(model, NominalActorCriticPolicy, model.policy.observation_space, row_encoding=model.row_encoding)
     else:
         ppo = _ppo(model, ActorCriticPolicy, _task_space(model.policy.observation_space))
         weights = _in_action_units(weights, model.policy.action_middle, model.policy.action_half_range)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 import torch as th
@@ -11,6 +11,7 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, Combine
 from stable_baselines3.common.type_aliases import TensorDict
 from torch import nn
 
+from sb3_barriernet.barrier_ppo.pooled_rows import PooledRows
 from sb3_barriernet.errors import ConfigurationError, MissingRowsError
 from sb3_barriernet.rows import BARRIER_KEY, split_rows
 
@@ -19,6 +20,10 @@ DISTANCE_SCALE = 1.5
 GATE_REACH = 2.0
 MAX_GATE = 1.5
 TINY = 1e-30
+
+
+RowEncoding = Literal["listed", "sorted", "pooled"]
+"""Row features in the order of the barrier; nearest row first; or as a set, through a small network of their own."""
 
 
 class RowFeatures(nn.Module):
@@ -74,7 +79,7 @@ class BarrierExtractor(BaseFeaturesExtractor):
     :param observation_space: dictionary with the key ``"barrier"``
     :param action_space: bounded box; by default the one that the rows space remembers
     :param observe_rows: whether the network sees the row features; else only the task's observation
-    :param sort_rows: whether it sees the nearest row first, instead of all in the order of the barrier
+    :param row_encoding: how it sees them, a :data:`RowEncoding`
     :param extractor_class: extractor of the task's observation; by default ``FlattenExtractor`` for a single
         key and ``CombinedExtractor`` for several
     :param extractor_kwargs: keyword arguments of that extractor
@@ -85,7 +90,7 @@ class BarrierExtractor(BaseFeaturesExtractor):
         observation_space: spaces.Dict,
         action_space: spaces.Box | None = None,
         observe_rows: bool = True,
-        sort_rows: bool = False,
+        row_encoding: RowEncoding = "listed",
         extractor_class: type[BaseFeaturesExtractor] | None = None,
         extractor_kwargs: dict[str, Any] | None = None,
     ):
@@ -97,19 +102,22 @@ class BarrierExtractor(BaseFeaturesExtractor):
         if extractor_class is None:
             extractor_class = CombinedExtractor if task_key is None else FlattenExtractor
         task = extractor_class(task_input, **(extractor_kwargs or {}))
+        box = _action_box(observation_space, action_space) if observe_rows else None
         num_rows, width = cast("tuple[int, int]", observation_space[BARRIER_KEY].shape)
-        row_dim = num_rows * (width - 1) if observe_rows else 0
-        super().__init__(observation_space, task.features_dim + row_dim)
+        check_row_encoding(row_encoding)
+        row_dim = PooledRows.features_dim if row_encoding == "pooled" else num_rows * (width - 1)
+        super().__init__(observation_space, task.features_dim + (0 if box is None else row_dim))
         self.task = task
         self.task_key = task_key
-        box = _action_box(observation_space, action_space) if observe_rows else None
-        self.row_features = None if box is None else RowFeatures(*box, sort=sort_rows)
+        self.row_features = None if box is None else RowFeatures(*box, sort=row_encoding == "sorted")
+        self.pooled_rows = PooledRows(width - 1) if box is not None and row_encoding == "pooled" else None
 
     def forward(self, observations: TensorDict) -> th.Tensor:
         features = self.task(observations if self.task_key is None else observations[self.task_key])
         if self.row_features is None:
             return features
-        return th.cat([features, self.row_features(observations[BARRIER_KEY])], dim=1)
+        rows = self.row_features(observations[BARRIER_KEY])
+        return th.cat([features, rows if self.pooled_rows is None else self.pooled_rows(rows)], dim=1)
 
 
 def task_observation_space(observation_space: spaces.Space) -> spaces.Dict:
@@ -123,6 +131,18 @@ def task_observation_space(observation_space: spaces.Space) -> spaces.Dict:
             "Wrap the environment: `env = BarrierObservation(env, barrier, state)`."
         )
     return spaces.Dict({key: space for key, space in observation_space.spaces.items() if key != BARRIER_KEY})
+
+
+def check_row_encoding(row_encoding: str) -> None:
+    """Refuse encodings that do not exist.
+
+    :raises ConfigurationError: unless it is a :data:`RowEncoding`
+    """
+    if row_encoding not in get_args(RowEncoding):
+        raise ConfigurationError(
+            f"Found row_encoding={row_encoding!r}; expected one of {get_args(RowEncoding)}. 'pooled' suits barriers "
+            "whose order of rows means nothing."
+        )
 
 
 def _takes_dictionary(extractor_class: type[BaseFeaturesExtractor] | None) -> bool:

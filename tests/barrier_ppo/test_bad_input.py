@@ -97,6 +97,7 @@ def test_environments_that_cannot_work_are_refused_with_advice():
         (dict(correction_coef="steep_1.0"), "ramp_<number>"),
         (dict(correction_coef="ramp_much"), "ramp_<number>"),
         (dict(correction_loss_coef=-0.1), "correction_loss_coef=-0.1; expected a number >= 0"),
+        (dict(row_encoding="shuffled"), "expected one of .*'pooled'"),
         (dict(correction_cost="cubic"), "expected one of .*'squared'"),
         (dict(projection_weight=[1.0, 1.0, 1.0]), r"expected \(2,\), a positive diagonal"),
         (dict(projection_weight=[1.0, 0.0]), "expected positive weights"),

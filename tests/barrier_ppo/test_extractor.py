@@ -7,6 +7,7 @@ from gymnasium import spaces
 from stable_baselines3 import A2C, PPO, SAC
 
 from sb3_barriernet.barrier_ppo.extractor import BarrierExtractor, RowFeatures, task_observation_space
+from sb3_barriernet.barrier_ppo.pooled_rows import PooledRows
 from sb3_barriernet.errors import ConfigurationError, MissingRowsError
 from sb3_barriernet.rows import BARRIER_KEY, RowsSpace, padding_rows
 from tests.toys import limited_point
@@ -67,6 +68,17 @@ def test_sorted_features_are_the_same_numbers_nearest_first_and_padding_last():
         assert sorted(one.tolist()) == sorted(other.tolist())
 
 
+def test_pooled_rows_are_a_set():
+    pool = PooledRows(3)
+    rows = th.randn(20, 5, 3, generator=th.Generator().manual_seed(0))
+    found = pool(rows.flatten(1))
+    assert found.shape == (20, PooledRows.features_dim)
+    th.testing.assert_close(pool(rows[:, [3, 0, 4, 1, 2]].flatten(1)), found)
+    th.testing.assert_close(pool(rows.repeat(1, 2, 1).flatten(1)), found)
+    one_by_one = th.stack([pool.net(rows[:, k]) for k in range(5)])
+    th.testing.assert_close(found, th.cat([one_by_one.max(dim=0).values, one_by_one.mean(dim=0)], dim=1))
+
+
 def test_features_do_not_depend_on_the_units_of_a_row():
     rows = np.random.default_rng(1).normal(size=(20, 4, 4))
     scale = 10.0 ** np.random.default_rng(2).uniform(-6, 6, size=(20, 4, 1))
@@ -93,6 +105,9 @@ def test_dimensions():
     one = space(observation=spaces.Box(-1, 1, (7,)))
     assert BarrierExtractor(one).features_dim == 7 + 5 * 3
     assert BarrierExtractor(one, observe_rows=False).features_dim == 7
+    assert BarrierExtractor(one, row_encoding="sorted").features_dim == 7 + 5 * 3
+    assert BarrierExtractor(one, row_encoding="pooled").features_dim == 7 + PooledRows.features_dim
+    assert BarrierExtractor(one, observe_rows=False, row_encoding="pooled").features_dim == 7
     two = space(gps=spaces.Box(-1, 1, (2,)), imu=spaces.Box(-1, 1, (3,)))
     assert BarrierExtractor(two).features_dim == 5 + 15
     assert list(task_observation_space(two).spaces) == ["gps", "imu"]
