@@ -12,7 +12,8 @@ POOL_WIDTH = 32
 class PooledRows(nn.Module):
     """A small network for each row, then greatest and mean over the rows (deep sets, Zaheer et al. 2017).
 
-    What comes out does not depend on the order of the rows, nor its width on their number.
+    What comes out does not depend on the order of the rows, nor its width on their number. It passes the network for
+    every row of every sample, which about doubles the time of PPO's update of a small policy.
 
     :param row_dim: features of a row, ``M + 1``
     """
