@@ -15,6 +15,8 @@ from sb3_barriernet.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from sb3_barriernet.barrier_ppo.barrier_ppo import BarrierPPO
+    from sb3_barriernet.barrier_ppo.distillation import distill
+    from sb3_barriernet.barrier_ppo.export import without_filter
     from sb3_barriernet.barrier_ppo.extractor import BarrierExtractor
     from sb3_barriernet.barrier_ppo.nominal_policy import NominalActorCriticPolicy
     from sb3_barriernet.barriers.autograd_barrier import AutogradBarrier
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from sb3_barriernet.envs.reset_options import ResetOptions
     from sb3_barriernet.envs.violation_counter import ViolationCounter
     from sb3_barriernet.evaluation.invariance import assert_invariant
-    from sb3_barriernet.projection import Projection, ProjectionLayer, Status, project
+    from sb3_barriernet.projection import BarrierLayer, Projection, ProjectionLayer, Status, project
     from sb3_barriernet.safety_filter import SafetyFilter
     from sb3_barriernet.systems.control_affine import ControlAffineSystem
     from sb3_barriernet.systems.one_step import OneStepMap
@@ -39,6 +41,7 @@ __all__ = [
     "ActionMap",
     "AutogradBarrier",
     "BarrierExtractor",
+    "BarrierLayer",
     "BarrierObservation",
     "BarrierPPO",
     "BrakingCarBarrier",
@@ -58,7 +61,9 @@ __all__ = [
     "ViolationCounter",
     "VirtualPointBarrier",
     "assert_invariant",
+    "distill",
     "project",
+    "without_filter",
 ]
 
 __getattr__, __dir__ = lazy_exports(
@@ -67,6 +72,7 @@ __getattr__, __dir__ = lazy_exports(
         "ActionMap": "envs.action_map",
         "AutogradBarrier": "barriers.autograd_barrier",
         "BarrierExtractor": "barrier_ppo.extractor",
+        "BarrierLayer": "projection",
         "BarrierObservation": "envs.barrier_observation",
         "BarrierPPO": "barrier_ppo.barrier_ppo",
         "BrakingCarBarrier": "barriers.braking_car",
@@ -86,7 +92,9 @@ __getattr__, __dir__ = lazy_exports(
         "ViolationCounter": "envs.violation_counter",
         "VirtualPointBarrier": "barriers.virtual_point",
         "assert_invariant": "evaluation.invariance",
+        "distill": "barrier_ppo.distillation",
         "project": "projection",
+        "without_filter": "barrier_ppo.export",
     },
 )
 

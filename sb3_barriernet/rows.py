@@ -14,12 +14,13 @@ scaled. A huge right-hand side would be satisfied too, but it breaks solvers.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import numpy as np
 from gymnasium import spaces
 
-from sb3_barriernet.errors import ActionSpaceError, MissingRowsError, RowShapeError
+from sb3_barriernet.errors import ActionSpaceError, ConfigurationError, MissingRowsError, RowShapeError
 
 BARRIER_KEY = "barrier"
 """Key of the rows in the observation dictionary."""
@@ -38,13 +39,16 @@ class RowsSpace(spaces.Box):
 
     :param num_rows: ``K``
     :param action_space: bounded box of shape ``(M,)``
+    :param max_kappa: largest scale of the restoring terms under which the rows still keep the system safe; 1 is
+        always fine, more depends on how fast the barrier samples
     """
 
-    def __init__(self, num_rows: int, action_space: spaces.Box):
+    def __init__(self, num_rows: int, action_space: spaces.Box, max_kappa: float = 1.0):
         shape = (num_rows, action_space.shape[0] + EXTRA_COLUMNS)
         super().__init__(-np.inf, np.inf, shape=shape, dtype=np.float64)
         self.action_low = action_space.low.astype(np.float64)
         self.action_high = action_space.high.astype(np.float64)
+        self.max_kappa = float(max_kappa)
 
 
 def padding_rows(num_rows: int, action_dim: int) -> np.ndarray:
@@ -60,10 +64,43 @@ def split_rows(rows: ArrayOrTensor, kappa: float | ArrayOrTensor = 1.0) -> tuple
     Works on NumPy arrays and torch tensors alike.
 
     :param rows: barrier rows
-    :param kappa: scale of the restoring column; any positive value keeps the safe set invariant
+    :param kappa: scale of the restoring column, a number or one for each row ``(..., K)``; any positive value keeps
+        the safe set invariant, sampled in time as long as ``kappa * alpha * dt <= 1``
     :return: ``A`` and ``c = drift + kappa * restoring``, so that a row holds iff ``A u + c >= 0``
     """
     return rows[..., :-EXTRA_COLUMNS], rows[..., -2] + kappa * rows[..., -1]
+
+
+def tightened(rows: ArrayOrTensor, distance: float | ArrayOrTensor) -> ArrayOrTensor:
+    """Rows whose faces lie further inside, as a copy; padding stays padding.
+
+    Works on NumPy arrays and torch tensors alike.
+
+    :param rows: barrier rows ``(..., K, M + 2)``
+    :param distance: how far, in action units; ``(M,)`` measures every action by its own scale, so that
+        ``0.1 * half_range`` is a tenth of the half range of the action box in every direction
+    """
+    given_up = ((rows[..., :-EXTRA_COLUMNS] * distance) ** 2).sum(-1) ** 0.5
+    inner = rows * 1.0
+    inner[..., -2] -= given_up
+    return inner
+
+
+def row_groups(groups: Sequence[int] | None, num_rows: int) -> np.ndarray:
+    """Which of ``G`` gains each row takes, ``(K,)``.
+
+    :param groups: indices ``0 .. G - 1``, one for each row; None for one gain that all share
+    :raises ConfigurationError: unless there is one for each row and every gain is taken by some row
+    """
+    if groups is None:
+        return np.zeros(num_rows, dtype=np.int64)
+    found = np.asarray(groups)
+    if found.shape != (num_rows,) or set(found.tolist()) != set(range(len(set(found.tolist())))):
+        raise ConfigurationError(
+            f"Found gain_groups={list(groups)}; expected {num_rows} whole numbers, one for each row, that use every "
+            "index from 0 on. Rows with the same number share a gain; without gain_groups all rows do."
+        )
+    return found.astype(np.int64)
 
 
 def check_spaces(observation_space: spaces.Space, action_space: spaces.Space) -> None:

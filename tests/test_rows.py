@@ -8,8 +8,8 @@ import pytest
 import torch as th
 from gymnasium import spaces
 
-from sb3_barriernet.errors import ActionSpaceError, MissingRowsError, RowShapeError
-from sb3_barriernet.rows import BARRIER_KEY, RowsSpace, check_spaces, padding_rows, split_rows
+from sb3_barriernet.errors import ActionSpaceError, ConfigurationError, MissingRowsError, RowShapeError
+from sb3_barriernet.rows import BARRIER_KEY, RowsSpace, check_spaces, padding_rows, row_groups, split_rows, tightened
 
 BOX = spaces.Box(np.array([0.0, -2.0], dtype=np.float32), np.array([1.0, 2.0], dtype=np.float32))
 
@@ -34,12 +34,38 @@ def test_padding_is_satisfied_by_every_action_and_well_scaled():
     assert (c == 1.0).all()
 
 
+def test_tightened_faces_lie_the_distance_further_inside():
+    rows = np.random.default_rng(1).normal(size=(50, 5, 4))
+    rows[:, 4] = padding_rows(1, 2)
+    scale = np.array([0.5, 2.0])
+    inner = tightened(rows, 0.1 * scale)
+    (A, c), (inner_A, inner_c) = split_rows(rows), split_rows(inner)
+    np.testing.assert_array_equal(inner_A, A)
+    np.testing.assert_array_equal(inner[:, 4], rows[:, 4])
+    norm = np.linalg.norm(A[:, :4] * scale, axis=-1)
+    np.testing.assert_allclose(c[:, :4] / norm - inner_c[:, :4] / norm, 0.1, rtol=1e-9)  # distance from the origin
+    np.testing.assert_array_equal(tightened(th.as_tensor(rows), th.as_tensor(0.1 * scale)).numpy(), inner)
+    assert tightened(rows, 0.0) is not rows
+
+
+def test_rows_without_groups_share_one_gain():
+    np.testing.assert_array_equal(row_groups(None, 3), [0, 0, 0])
+    np.testing.assert_array_equal(row_groups([1, 0, 1], 3), [1, 0, 1])
+
+
+@pytest.mark.parametrize("groups", [[0, 1], [0, 0, 2], [1, 1, 1], [-1, 0, 1], [[0, 0, 0]]])
+def test_groups_that_do_not_fit_are_refused_with_advice(groups):
+    with pytest.raises(ConfigurationError, match="3 whole numbers, one for each row"):
+        row_groups(groups, 3)
+
+
 def test_rows_space_remembers_the_action_box_through_copies_and_pickles():
-    space = RowsSpace(6, BOX)
+    space = RowsSpace(6, BOX, max_kappa=2.5)
     for twin in (copy.deepcopy(space), pickle.loads(pickle.dumps(space))):
         assert twin == space
         assert twin.shape == (6, 4)
         assert twin.dtype == np.float64
+        assert twin.max_kappa == 2.5
         np.testing.assert_array_equal(twin.action_high, [1.0, 2.0])
 
 

@@ -63,6 +63,32 @@ class SpeedLimit:
         return np.ones(1)
 
 
+class WallAhead:
+    """Keeps the drifting point, ``q+ = q + 0.1 u``, at ``q <= 1`` in both coordinates; the third row is padding."""
+
+    action_dim = 2
+    num_rows = 3
+
+    def __init__(self, alpha: float = 1.0):
+        self.alpha = alpha
+        self.max_kappa = 1.0 / (0.1 * alpha)
+
+    def rows(self, position: np.ndarray) -> np.ndarray:
+        rows = padding_rows(self.num_rows, self.action_dim)
+        for i in range(2):
+            rows[i] = 0.0
+            rows[i, [i, 3]] = -1.0, self.alpha * (1.0 - position[i])
+        return rows
+
+    def start_values(self, position: np.ndarray) -> np.ndarray:
+        return 1.0 - position
+
+
+def walled_point(alpha: float = 1.0, **kwargs: Any) -> BarrierObservation:
+    """The drifting point behind two walls."""
+    return BarrierObservation(DriftingPoint(**kwargs), WallAhead(alpha), read_position)
+
+
 def read_position(env: gym.Env) -> tuple[np.ndarray]:
     return (env.position,)
 

@@ -2,6 +2,9 @@
 
 from sb3_barriernet.barrier_ppo.barrier_ppo import BarrierPPO
 from sb3_barriernet.barrier_ppo.buffers import BarrierRolloutBuffer
+from sb3_barriernet.barrier_ppo.correction_loss import CorrectionLoss
+from sb3_barriernet.barrier_ppo.distillation import distill
+from sb3_barriernet.barrier_ppo.export import without_filter
 from sb3_barriernet.barrier_ppo.extractor import BarrierExtractor, RowFeatures
 from sb3_barriernet.barrier_ppo.nominal_policy import NominalActorCriticPolicy
 from sb3_barriernet.barrier_ppo.policies import (
@@ -22,8 +25,11 @@ __all__ = [
     "BarrierPPO",
     "BarrierRolloutBuffer",
     "CnnPolicy",
+    "CorrectionLoss",
     "MlpPolicy",
     "MultiInputPolicy",
     "NominalActorCriticPolicy",
     "RowFeatures",
+    "distill",
+    "without_filter",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pathlib
+from collections.abc import Sequence
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -18,16 +19,28 @@ from stable_baselines3.common.utils import obs_as_tensor
 from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_barriernet.barrier_ppo.buffers import BarrierRolloutBuffer
-from sb3_barriernet.barrier_ppo.checks import check_env
+from sb3_barriernet.barrier_ppo.checks import check_env, explained_row_mismatch
+from sb3_barriernet.barrier_ppo.correction_cost import CorrectionCost, check_correction_cost, cost_of_corrections
+from sb3_barriernet.barrier_ppo.correction_loss import CorrectionLoss
+from sb3_barriernet.barrier_ppo.extractor import RowEncoding
+from sb3_barriernet.barrier_ppo.gains import (
+    DEFAULT_GAIN_RANGE,
+    DEFAULT_GAIN_STD,
+    GainRange,
+    GainSettings,
+    check_restoring,
+    gain_settings,
+)
 from sb3_barriernet.barrier_ppo.policies import (
     BarrierActorCriticCnnPolicy,
     BarrierActorCriticPolicy,
     BarrierMultiInputActorCriticPolicy,
 )
-from sb3_barriernet.barrier_ppo.rollout_statistics import squared_correction, summarise
+from sb3_barriernet.barrier_ppo.rollout_statistics import summarise
 from sb3_barriernet.barrier_ppo.schedules import coefficient_schedule
 from sb3_barriernet.errors import ConfigurationError, InvalidRowsError
 from sb3_barriernet.projection import Projection, Status
+from sb3_barriernet.rows import BARRIER_KEY
 
 SelfBarrierPPO = TypeVar("SelfBarrierPPO", bound="BarrierPPO")
 
@@ -47,15 +60,27 @@ class BarrierPPO(PPO):
     :param action_std: std of the nominal action in action units, a number or one per action
         dimension; by default half of each actuator's half range
     :param observe_rows: whether the network sees the rows, as bounded features in normalised action units
+    :param row_encoding: how it sees them: ``"listed"`` in the order of the barrier; ``"sorted"``, the nearest first;
+        ``"pooled"`` as a set, through a small network of their own. With the last two the order means nothing
     :param projection_weight: ``W`` of the projection, ``(M,)`` or ``(M, M)``; by default every actuator is
         measured by its own range
     :param projection_backend: name of the projection backend
     :param backup_action: ``(M,)``, taken by ``predict`` where rows or nominal action are not finite; by
         default the action of the box closest to zero
     :param correction_coef: what being corrected costs, subtracted from the reward that the algorithm sees (Monitor
-        and evaluation keep the task's): the coefficient times ``|(u_safe - clip(u_nom)) / half_range|^2``. A
-        number, a schedule of the remaining progress, or ``"lin_1.0"`` (from 1 to 0), ``"ramp_1.0"`` (0 until
-        30 % of training, 1 from 60 % on: from the start it slows learning)
+        and evaluation keep the task's): the coefficient times ``correction_cost``. A number, a schedule of the
+        remaining progress, or ``"lin_1.0"`` (from 1 to 0), ``"ramp_1.0"`` (0 until 30 % of training, 1 from 60 %
+        on: from the start it slows learning)
+    :param correction_cost: ``"squared"`` charges ``|(u_safe - clip(u_nom)) / half_range|^2``; ``"constant"`` charges
+        1 for every correction, however small (Krasowski et al. 2023)
+    :param correction_loss_coef: coefficient of :class:`~sb3_barriernet.barrier_ppo.CorrectionLoss`, which draws the
+        policy's mean towards its own projection; given as ``correction_coef`` is
+    :param learn_gains: whether the policy chooses how cautious its barriers are: it samples ``log kappa`` beside the
+        action, and rows read ``a . u + drift + kappa * restoring >= 0``. Any ``kappa`` in the range keeps the same
+        set safe. Worth it where ``alpha`` is chosen badly
+    :param gain_range: smallest and largest ``kappa``; the largest must keep ``kappa * alpha * dt <= 1``
+    :param gain_std: fixed std of ``log kappa``, a number or one per gain
+    :param gain_groups: for each row the index of the gain that it takes; by default all rows share one
     :raises ConfigurationError: (a subclass) if the environment or a setting cannot work
     """
 
@@ -96,18 +121,32 @@ class BarrierPPO(PPO):
         device: th.device | str = "auto",
         action_std: float | list[float] | np.ndarray | None = None,
         observe_rows: bool = True,
+        row_encoding: RowEncoding = "listed",
         projection_weight: Any = None,
         projection_backend: str | None = None,
         backup_action: Any = None,
         correction_coef: float | str | Schedule = 0.0,
+        correction_cost: CorrectionCost = "squared",
+        correction_loss_coef: float | str | Schedule = 0.0,
+        learn_gains: bool = False,
+        gain_range: GainRange = DEFAULT_GAIN_RANGE,
+        gain_std: float | Sequence[float] = DEFAULT_GAIN_STD,
+        gain_groups: Sequence[int] | None = None,
         _init_setup_model: bool = True,
     ):
         self.action_std = action_std
         self.observe_rows = observe_rows
+        self.row_encoding = row_encoding
         self.projection_weight = projection_weight
         self.projection_backend = projection_backend
         self.backup_action = backup_action
         self.correction_coef = correction_coef
+        self.correction_cost = correction_cost
+        self.correction_loss_coef = correction_loss_coef
+        self.learn_gains = learn_gains
+        self.gain_range = gain_range
+        self.gain_std = gain_std
+        self.gain_groups = gain_groups
         super().__init__(
             # As a class: SB3 refuses the name "MlpPolicy" for dictionaries, which here always hold the rows.
             self._get_policy_from_name(policy) if isinstance(policy, str) else policy,  # type: ignore[arg-type]
@@ -151,24 +190,37 @@ class BarrierPPO(PPO):
                 "BarrierRolloutBuffer, which records nominal and safe actions. Derive yours from it."
             )
         # The barrier settings are flat keywords of the algorithm because the Zoo's tuner replaces `policy_kwargs`
-        # as a whole; the policy takes them for the moment of its construction only, so that saved models compare equal.
-        policy_kwargs = self.policy_kwargs
+        # as a whole; policy and buffer take them for the moment of their construction only, so that saved models
+        # compare equal.
+        policy_kwargs, buffer_kwargs = self.policy_kwargs, self.rollout_buffer_kwargs
+        gains = self._checked_gains(self.observation_space)
+        if gains is not None:
+            self.rollout_buffer_kwargs = {"num_gains": gains.num_gains, **buffer_kwargs}
         self.policy_kwargs = {
             "action_std": self.action_std,
             "observe_rows": self.observe_rows,
+            "row_encoding": self.row_encoding,
             "projection_weight": self.projection_weight,
             "projection_backend": self.projection_backend,
             "backup_action": self.backup_action,
+            "learn_gains": self.learn_gains,
+            "gain_range": self.gain_range,
+            "gain_std": self.gain_std,
+            "gain_groups": self.gain_groups,
             **policy_kwargs,
         }
         super()._setup_model()
-        self.policy_kwargs = policy_kwargs
+        self.policy_kwargs, self.rollout_buffer_kwargs = policy_kwargs, buffer_kwargs
         self.correction_schedule = coefficient_schedule("correction_coef", self.correction_coef)
+        self.correction_loss_schedule = coefficient_schedule("correction_loss_coef", self.correction_loss_coef)
+        check_correction_cost(self.correction_cost)
 
     def set_env(self, env: GymEnv, force_reset: bool = True) -> None:
         env = self._wrap_env(env, self.verbose)
         check_env(env)
-        super().set_env(env, force_reset)
+        self._checked_gains(env.observation_space)
+        with explained_row_mismatch():
+            super().set_env(env, force_reset)
 
     @classmethod
     def load(
@@ -178,8 +230,15 @@ class BarrierPPO(PPO):
         *args: Any,
         **kwargs: Any,
     ) -> SelfBarrierPPO:
-        """Load a model as SB3 does; an ``action_std`` given here replaces the saved one."""
-        model = super().load(path, env, *args, **kwargs)
+        """Load a model as SB3 does; an ``action_std`` given here replaces the saved one.
+
+        :raises RowShapeError: if the environment publishes another number of rows than the model was trained on
+        :raises GainError: if gains were learned in a range that the environment's barrier does not permit
+        """
+        with explained_row_mismatch():
+            model = super().load(path, env, *args, **kwargs)
+        if model.env is not None:
+            model._checked_gains(model.env.observation_space)
         if kwargs.get("action_std") is not None:
             model.policy.set_action_std(kwargs["action_std"])
         return model
@@ -188,6 +247,8 @@ class BarrierPPO(PPO):
         total_timesteps, callback = super()._setup_learn(*args, **kwargs)
         # SB3 leaves the last run's progress standing until after the first rollout, which is charged by it here.
         self._update_current_progress_remaining(self.num_timesteps, total_timesteps)
+        if self.learn_gains:
+            check_restoring(self._last_obs[BARRIER_KEY])  # type: ignore[index]
         return total_timesteps, callback
 
     def collect_rollouts(
@@ -197,7 +258,7 @@ class BarrierPPO(PPO):
         rollout_buffer: RolloutBuffer,
         n_rollout_steps: int,
     ) -> bool:
-        """Fill the buffer with nominal actions while the environment receives safe ones.
+        """Fill the buffer with decisions of the policy while the environment receives safe actions.
 
         Follows ``OnPolicyAlgorithm.collect_rollouts`` of SB3 2.9 line by line, except that the
         projection takes the place of the clip to the action box and corrections may cost reward.
@@ -247,7 +308,7 @@ class BarrierPPO(PPO):
             rollout_buffer.add(
                 self._last_obs,
                 actions,
-                self._charge(rewards, actions, safe_actions),
+                self._charge(rewards, actions, projection),
                 self._last_episode_starts,
                 values,
                 log_probs,
@@ -268,7 +329,12 @@ class BarrierPPO(PPO):
         return True
 
     def train(self) -> None:
+        coef = self.correction_loss_schedule(self._current_progress_remaining)
+        self.policy.correction_loss = CorrectionLoss(coef) if coef > 0.0 else None
         super().train()
+        if self.policy.correction_loss is not None:
+            self.logger.record("train/correction_loss", self.policy.correction_loss.mean)
+            self.policy.correction_loss = None
         for i, std in enumerate(self.policy.action_std.tolist()):
             self.logger.record(f"train/std_{i}", std)
 
@@ -283,11 +349,24 @@ class BarrierPPO(PPO):
     ) -> SelfBarrierPPO:
         return super().learn(total_timesteps, callback, log_interval, tb_log_name, reset_num_timesteps, progress_bar)
 
-    def _charge(self, rewards: np.ndarray, nominal: np.ndarray, safe: np.ndarray) -> np.ndarray:
+    def _checked_gains(self, observation_space: spaces.Space) -> GainSettings | None:
+        """Settings of the learned gains on rows of this space; None without any."""
+        if not self.learn_gains:
+            return None
+        assert isinstance(observation_space, spaces.Dict)
+        return gain_settings(observation_space, self.gain_range, self.gain_std, self.gain_groups)
+
+    def _charge(self, rewards: np.ndarray, decisions: np.ndarray, projection: Projection) -> np.ndarray:
         """Rewards less what the corrections cost."""
-        assert isinstance(self.action_space, spaces.Box)
         coef = self.correction_schedule(self._current_progress_remaining)
-        return rewards - coef * squared_correction(nominal, safe, self.action_space) if coef > 0.0 else rewards
+        if coef <= 0.0:
+            return rewards
+        safe, status = projection.action.cpu().numpy(), projection.status.cpu().numpy()
+        return rewards - coef * self._cost(decisions[:, : safe.shape[1]], safe, status)
+
+    def _cost(self, nominal: np.ndarray, safe: np.ndarray, status: np.ndarray) -> np.ndarray:
+        assert isinstance(self.action_space, spaces.Box)
+        return cost_of_corrections(self.correction_cost, nominal, safe, status, self.action_space)
 
     def _record_rollout(self, rollout_buffer: BarrierRolloutBuffer, violations: float) -> None:
         assert isinstance(self.action_space, spaces.Box)
@@ -295,9 +374,21 @@ class BarrierPPO(PPO):
         for name, value in vars(statistics).items():
             self.logger.record(f"rollout/{name}", value)
         coef = self.correction_schedule(self._current_progress_remaining)
-        self.logger.record("rollout/correction_cost", coef * statistics.squared_correction)
+        cost = self._cost(rollout_buffer.nominal_actions, rollout_buffer.safe_actions, rollout_buffer.status)
+        self.logger.record("rollout/correction_cost", coef * float(cost.mean()))
+        for name, value in self._mean_gains(rollout_buffer).items():
+            self.logger.record(f"rollout/{name}", value)
         if not np.isnan(violations):  # unknown, unless the environment reports it
             self.logger.record("rollout/violation_rate", violations / rollout_buffer.status.size)
+
+    def _mean_gains(self, rollout_buffer: BarrierRolloutBuffer) -> dict[str, float]:
+        """Mean ``kappa`` of the rollout, of each group if there are groups; empty if no gains are learned."""
+        if self.policy.gain_head is None:
+            return {}
+        kappa = self.policy.gain_head.kappa(th.as_tensor(rollout_buffer.log_kappa)).mean(dim=(0, 1)).tolist()
+        if self.gain_groups is None:
+            return {"kappa_mean": kappa[0]}
+        return {f"kappa_mean_{group}": value for group, value in enumerate(kappa)}
 
 
 def _refuse_invalid(projection: Projection, observation: dict[str, np.ndarray]) -> None:

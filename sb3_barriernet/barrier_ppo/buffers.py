@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from stable_baselines3.common.buffers import DictRolloutBuffer
+from stable_baselines3.common.preprocessing import get_action_dim
 
 from sb3_barriernet.projection import Projection
 
@@ -15,26 +16,45 @@ class BarrierRolloutBuffer(DictRolloutBuffer):
 
     The update reads ``actions`` alone: the projection belongs to the environment side of PPO.
 
-    * ``actions``: ``u_nom`` as sampled, unclipped, ``(n_steps, n_envs, M)``
-    * ``safe_actions``: ``u_safe``, what the environment received, same shape
+    * ``actions``: decisions as sampled, unclipped, ``(n_steps, n_envs, M + G)``: ``u_nom``, then ``log kappa`` of
+      every gain that is learned
+    * ``safe_actions``: ``u_safe``, what the environment received, ``(n_steps, n_envs, M)``
     * ``status``: :class:`~sb3_barriernet.projection.Status` per step, ``(n_steps, n_envs)``
+
+    :param num_gains: ``G``
+    :param args: as SB3's ``DictRolloutBuffer``, like ``kwargs``
     """
 
     safe_actions: np.ndarray
     status: np.ndarray
 
+    def __init__(self, *args: Any, num_gains: int = 0, **kwargs: Any):
+        self.num_gains = num_gains
+        super().__init__(*args, **kwargs)
+
+    @property
+    def nominal_actions(self) -> np.ndarray:
+        """``u_nom`` alone, ``(..., M)``."""
+        return self.actions[..., : self.action_dim - self.num_gains]
+
+    @property
+    def log_kappa(self) -> np.ndarray:
+        """``log kappa`` alone, as sampled, ``(..., G)``."""
+        return self.actions[..., self.action_dim - self.num_gains :]
+
     def reset(self) -> None:
+        self.action_dim = get_action_dim(self.action_space) + self.num_gains
         super().reset()
-        self.safe_actions = np.zeros_like(self.actions)
+        self.safe_actions = np.zeros_like(self.nominal_actions)
         self.status = np.zeros((self.buffer_size, self.n_envs), dtype=np.uint8)
 
     def add(self, *args: Any, projection: Projection | None = None, **kwargs: Any) -> None:
         """Store one step of all environments.
 
-        :param args: as ``DictRolloutBuffer.add``; ``action`` is ``u_nom``
+        :param args: as ``DictRolloutBuffer.add``; ``action`` is the decision
         :param projection: outcome of projecting it
         """
         assert projection is not None, "BarrierRolloutBuffer.add needs the projection of the action"
-        self.safe_actions[self.pos] = projection.action.cpu().numpy().reshape(self.n_envs, self.action_dim)
+        self.safe_actions[self.pos] = projection.action.cpu().numpy().reshape(self.n_envs, -1)
         self.status[self.pos] = projection.status.cpu().numpy()
         super().add(*args, **kwargs)

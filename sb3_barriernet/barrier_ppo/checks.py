@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize, unwrap_vec_normalize
 
-from sb3_barriernet.errors import NormalizedRowsError
+from sb3_barriernet.errors import NormalizedRowsError, RowShapeError
 from sb3_barriernet.rows import BARRIER_KEY, check_spaces
 
 
@@ -25,6 +28,23 @@ def check_env(env: VecEnv) -> None:
             f"Write `VecNormalize(env, norm_obs_keys={task_keys})`, in the Zoo's YAML "
             f"`normalize: {{norm_obs_keys: {task_keys}}}`."
         )
+
+
+@contextmanager
+def explained_row_mismatch() -> Iterator[None]:
+    """Adds what to do about it to SB3's refusal of an environment with other observations than a model's.
+
+    :raises RowShapeError: in place of SB3's ``ValueError``
+    """
+    try:
+        yield
+    except ValueError as error:
+        if not str(error).startswith("Observation spaces do not match"):
+            raise
+        raise RowShapeError(
+            f"{error}. A trained policy takes as many rows as it was trained on. Give the barrier the same fixed "
+            "maximum and pad what is missing, for example `StackedBarrier([barrier], num_rows=K)`."
+        ) from error
 
 
 def _normalizes_rows(vec_normalize: VecNormalize) -> bool:

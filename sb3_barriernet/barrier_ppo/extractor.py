@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 import torch as th
@@ -11,6 +11,7 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, Combine
 from stable_baselines3.common.type_aliases import TensorDict
 from torch import nn
 
+from sb3_barriernet.barrier_ppo.pooled_rows import PooledRows
 from sb3_barriernet.errors import ConfigurationError, MissingRowsError
 from sb3_barriernet.rows import BARRIER_KEY, split_rows
 
@@ -19,6 +20,10 @@ DISTANCE_SCALE = 1.5
 GATE_REACH = 2.0
 MAX_GATE = 1.5
 TINY = 1e-30
+
+
+RowEncoding = Literal["listed", "sorted", "pooled"]
+"""Row features in the order of the barrier; nearest row first; or as a set, through a small network of their own."""
 
 
 class RowFeatures(nn.Module):
@@ -34,13 +39,16 @@ class RowFeatures(nn.Module):
 
     :param low: lower corner of the action box, ``(M,)``
     :param high: upper corner of the action box, ``(M,)``
+    :param sort: put the rows in order of ``d``, nearest first, so that the order in which a barrier lists them
+        changes nothing; by default they stay where they are
     """
 
     middle: th.Tensor
     half_range: th.Tensor
 
-    def __init__(self, low: np.ndarray, high: np.ndarray):
+    def __init__(self, low: np.ndarray, high: np.ndarray, sort: bool = False):
         super().__init__()
+        self.sort = sort
         middle, half_range = (high + low) / 2.0, (high - low) / 2.0
         self.register_buffer("middle", th.as_tensor(middle, dtype=th.float32), persistent=False)
         self.register_buffer("half_range", th.as_tensor(half_range, dtype=th.float32), persistent=False)
@@ -54,6 +62,9 @@ class RowFeatures(nn.Module):
         gate = (1.0 - distance / GATE_REACH).clamp(0.0, MAX_GATE)
         near = (distance / DISTANCE_SCALE).clamp(-1.0, 1.0)
         features = th.cat([near.unsqueeze(-1), scaled * (gate / norm).unsqueeze(-1)], dim=-1)
+        if self.sort:
+            nearest_first = distance.argsort(dim=-1, stable=True)
+            features = th.take_along_dim(features, nearest_first.unsqueeze(-1), dim=1)
         # Rows that are not finite are flagged by the projection; here they must not poison the network.
         return th.nan_to_num(features.flatten(start_dim=1), nan=0.0, posinf=0.0, neginf=0.0)
 
@@ -68,6 +79,7 @@ class BarrierExtractor(BaseFeaturesExtractor):
     :param observation_space: dictionary with the key ``"barrier"``
     :param action_space: bounded box; by default the one that the rows space remembers
     :param observe_rows: whether the network sees the row features; else only the task's observation
+    :param row_encoding: how it sees them, a :data:`RowEncoding`
     :param extractor_class: extractor of the task's observation; by default ``FlattenExtractor`` for a single
         key and ``CombinedExtractor`` for several
     :param extractor_kwargs: keyword arguments of that extractor
@@ -78,6 +90,7 @@ class BarrierExtractor(BaseFeaturesExtractor):
         observation_space: spaces.Dict,
         action_space: spaces.Box | None = None,
         observe_rows: bool = True,
+        row_encoding: RowEncoding = "listed",
         extractor_class: type[BaseFeaturesExtractor] | None = None,
         extractor_kwargs: dict[str, Any] | None = None,
     ):
@@ -89,18 +102,22 @@ class BarrierExtractor(BaseFeaturesExtractor):
         if extractor_class is None:
             extractor_class = CombinedExtractor if task_key is None else FlattenExtractor
         task = extractor_class(task_input, **(extractor_kwargs or {}))
+        box = _action_box(observation_space, action_space) if observe_rows else None
         num_rows, width = cast("tuple[int, int]", observation_space[BARRIER_KEY].shape)
-        row_dim = num_rows * (width - 1) if observe_rows else 0
-        super().__init__(observation_space, task.features_dim + row_dim)
+        check_row_encoding(row_encoding)
+        row_dim = PooledRows.features_dim if row_encoding == "pooled" else num_rows * (width - 1)
+        super().__init__(observation_space, task.features_dim + (0 if box is None else row_dim))
         self.task = task
         self.task_key = task_key
-        self.row_features = RowFeatures(*_action_box(observation_space, action_space)) if observe_rows else None
+        self.row_features = None if box is None else RowFeatures(*box, sort=row_encoding == "sorted")
+        self.pooled_rows = PooledRows(width - 1) if box is not None and row_encoding == "pooled" else None
 
     def forward(self, observations: TensorDict) -> th.Tensor:
         features = self.task(observations if self.task_key is None else observations[self.task_key])
         if self.row_features is None:
             return features
-        return th.cat([features, self.row_features(observations[BARRIER_KEY])], dim=1)
+        rows = self.row_features(observations[BARRIER_KEY])
+        return th.cat([features, rows if self.pooled_rows is None else self.pooled_rows(rows)], dim=1)
 
 
 def task_observation_space(observation_space: spaces.Space) -> spaces.Dict:
@@ -114,6 +131,18 @@ def task_observation_space(observation_space: spaces.Space) -> spaces.Dict:
             "Wrap the environment: `env = BarrierObservation(env, barrier, state)`."
         )
     return spaces.Dict({key: space for key, space in observation_space.spaces.items() if key != BARRIER_KEY})
+
+
+def check_row_encoding(row_encoding: str) -> None:
+    """Refuse encodings that do not exist.
+
+    :raises ConfigurationError: unless it is a :data:`RowEncoding`
+    """
+    if row_encoding not in get_args(RowEncoding):
+        raise ConfigurationError(
+            f"Found row_encoding={row_encoding!r}; expected one of {get_args(RowEncoding)}. 'pooled' suits barriers "
+            "whose order of rows means nothing."
+        )
 
 
 def _takes_dictionary(extractor_class: type[BaseFeaturesExtractor] | None) -> bool:

@@ -12,7 +12,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, CombinedExtractor
 from stable_baselines3.common.type_aliases import Schedule
 
-from sb3_barriernet.barrier_ppo.extractor import BarrierExtractor
+from sb3_barriernet.barrier_ppo.extractor import BarrierExtractor, RowEncoding
 from sb3_barriernet.errors import ConfigurationError
 from sb3_barriernet.rows import check_spaces
 
@@ -49,6 +49,7 @@ class NominalActorCriticPolicy(ActorCriticPolicy):
     :param action_std: std of the nominal action in action units, a number or ``(M,)``; by default half of
         each actuator's half range
     :param observe_rows: whether the network sees row features
+    :param row_encoding: how it sees them, a :data:`~sb3_barriernet.barrier_ppo.extractor.RowEncoding`
     :param kwargs: keyword arguments of SB3's ``ActorCriticPolicy``; its ``features_extractor_class``
         extracts the task's own observation
     """
@@ -65,6 +66,7 @@ class NominalActorCriticPolicy(ActorCriticPolicy):
         *args: Any,
         action_std: float | list[float] | np.ndarray | None = None,
         observe_rows: bool = True,
+        row_encoding: RowEncoding = "listed",
         **kwargs: Any,
     ):
         check_spaces(observation_space, action_space)
@@ -75,6 +77,7 @@ class NominalActorCriticPolicy(ActorCriticPolicy):
             )
         self._initial_std = checked_std(action_std, action_space)
         self.observe_rows = observe_rows
+        self.row_encoding = row_encoding
         super().__init__(observation_space, action_space, lr_schedule, *args, **kwargs)
 
     @property
@@ -93,6 +96,7 @@ class NominalActorCriticPolicy(ActorCriticPolicy):
             self.observation_space,  # type: ignore[arg-type]
             self.action_space,  # type: ignore[arg-type]
             observe_rows=self.observe_rows,
+            row_encoding=self.row_encoding,
             extractor_class=self.features_extractor_class,
             extractor_kwargs=self.features_extractor_kwargs,
         )
@@ -114,7 +118,8 @@ class NominalActorCriticPolicy(ActorCriticPolicy):
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
         # The std itself is in the state dictionary.
-        return {**super()._get_constructor_parameters(), "observe_rows": self.observe_rows}
+        parameters = super()._get_constructor_parameters()
+        return {**parameters, "observe_rows": self.observe_rows, "row_encoding": self.row_encoding}
 
 
 class NominalMultiInputActorCriticPolicy(NominalActorCriticPolicy):

@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch as th
 from gymnasium import spaces
+from stable_baselines3.common.distributions import Distribution
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, CombinedExtractor, NatureCNN
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 
+from sb3_barriernet.barrier_ppo.correction_loss import CorrectionLoss
+from sb3_barriernet.barrier_ppo.gains import (
+    DEFAULT_GAIN_RANGE,
+    DEFAULT_GAIN_STD,
+    GainHead,
+    GainRange,
+    gain_settings,
+)
 from sb3_barriernet.barrier_ppo.nominal_policy import NominalActorCriticPolicy
 from sb3_barriernet.projection import Projection
 from sb3_barriernet.projection.row_filter import RowFilter, warn_if_unsafe
-from sb3_barriernet.rows import BARRIER_KEY
+from sb3_barriernet.rows import BARRIER_KEY, check_spaces
 
 
 class BarrierActorCriticPolicy(NominalActorCriticPolicy):
     """A nominal policy whose ``predict`` returns the closest action that satisfies every barrier row.
 
-    * ``forward`` and ``evaluate_actions`` speak about ``u_nom``, whose likelihood is exact.
-    * ``predict`` returns the safe action; ``.nominal`` and ``.projection`` hold the last batch's
-      proposals and statuses.
+    * ``forward`` and ``evaluate_actions`` speak about *decisions*, whose likelihood is exact: ``u_nom``, followed by
+      ``log kappa`` of every gain if gains are learned.
+    * ``predict`` returns the safe action; ``.nominal``, ``.kappa`` and ``.projection`` hold the last batch's
+      proposals, gain scales of the rows and statuses.
 
     :param observation_space: dictionary with the key ``"barrier"``
     :param action_space: bounded box of shape ``(M,)``
@@ -28,6 +39,10 @@ class BarrierActorCriticPolicy(NominalActorCriticPolicy):
     :param projection_weight: see :class:`~sb3_barriernet.projection.row_filter.RowFilter`
     :param projection_backend: name of the projection backend
     :param backup_action: ``(M,)``, taken where rows or nominal action are not finite
+    :param learn_gains: whether the policy scales the gains of the barriers
+    :param gain_range: see :func:`~sb3_barriernet.barrier_ppo.gains.gain_settings`, as the next two
+    :param gain_std: std of ``log kappa``
+    :param gain_groups: which gain each row takes
     :param kwargs: as :class:`NominalActorCriticPolicy`
     """
 
@@ -40,8 +55,18 @@ class BarrierActorCriticPolicy(NominalActorCriticPolicy):
         projection_weight: Any = None,
         projection_backend: str | None = None,
         backup_action: Any = None,
+        learn_gains: bool = False,
+        gain_range: GainRange = DEFAULT_GAIN_RANGE,
+        gain_std: float | Sequence[float] = DEFAULT_GAIN_STD,
+        gain_groups: Sequence[int] | None = None,
         **kwargs: Any,
     ):
+        check_spaces(observation_space, action_space)
+        # Without the std, which is in the state dictionary.
+        self.gain_kwargs = {"learn_gains": learn_gains, "gain_range": gain_range, "gain_groups": gain_groups}
+        self._gain_settings = (
+            gain_settings(observation_space, gain_range, gain_std, gain_groups) if learn_gains else None
+        )
         super().__init__(observation_space, action_space, lr_schedule, *args, **kwargs)
         self.filter_kwargs = {
             "projection_weight": projection_weight,
@@ -52,21 +77,62 @@ class BarrierActorCriticPolicy(NominalActorCriticPolicy):
             action_space, weight=projection_weight, backend=projection_backend, backup_action=backup_action
         )
         self.nominal: th.Tensor | None = None
+        self.kappa: th.Tensor | float = 1.0
         self.projection: Projection | None = None
+        self.correction_loss: CorrectionLoss | None = None
 
-    def project(self, obs: PyTorchObs, nominal: th.Tensor) -> Projection:
-        """Safe actions for the nominal actions ``(B, M)`` under the rows of ``obs``."""
+    def forward(self, obs: PyTorchObs, deterministic: bool = False) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
+        """As SB3's, for decisions that may be wider than actions.
+
+        :return: decisions ``(B, M + G)``, values and log probabilities
+        """
+        features = self.extract_features(obs)
+        pi_features, vf_features = features if isinstance(features, tuple) else (features, features)
+        distribution = self._get_action_dist_from_latent(self.mlp_extractor.forward_actor(pi_features))
+        values = self.value_net(self.mlp_extractor.forward_critic(vf_features))
+        decisions = distribution.get_actions(deterministic=deterministic)
+        return decisions, values, distribution.log_prob(decisions)
+
+    def evaluate_actions(self, obs: PyTorchObs, actions: th.Tensor) -> tuple[th.Tensor, th.Tensor, th.Tensor | None]:
+        """As SB3's; while ``.correction_loss`` is set, backpropagation through the likelihood adds its gradient."""
+        evaluated = super().evaluate_actions(obs, actions)
+        if self.correction_loss is not None:
+            mean = self.action_dist.distribution.mean  # type: ignore[union-attr]  # of what was just evaluated
+            safe = self.project(obs, mean.detach()).action
+            self.correction_loss.attach(mean, safe, self.row_filter.weight)
+        return evaluated
+
+    def project(self, obs: PyTorchObs, decisions: th.Tensor) -> Projection:
+        """Safe actions for decisions ``(B, M + G)`` under the rows of ``obs``."""
         assert isinstance(obs, dict)
-        return self.row_filter(obs[BARRIER_KEY], nominal)
+        return self.row_filter(obs[BARRIER_KEY], *self.split(decisions))
+
+    def split(self, decisions: th.Tensor) -> tuple[th.Tensor, th.Tensor | float]:
+        """Nominal actions ``(B, M)`` and gain scales of the rows ``(B, K)``; 1 if none are learned."""
+        if self.gain_head is None:
+            return decisions, 1.0
+        action_dim = len(self.log_std)
+        return decisions[:, :action_dim], self.gain_head.row_kappa(decisions[:, action_dim:])
 
     def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> th.Tensor:
-        self.nominal = super()._predict(observation, deterministic)
-        self.projection = self.project(observation, self.nominal)
+        decisions = super()._predict(observation, deterministic)
+        self.nominal, self.kappa = self.split(decisions)
+        self.projection = self.project(observation, decisions)
         warn_if_unsafe(self.projection)
         return self.projection.action
 
+    def _build_mlp_extractor(self) -> None:
+        """All networks but the heads of SB3, before the optimizer is made."""
+        super()._build_mlp_extractor()
+        settings = self._gain_settings
+        self.gain_head = None if settings is None else GainHead(self.mlp_extractor.latent_dim_pi, settings)
+
+    def _get_action_dist_from_latent(self, latent_pi: th.Tensor) -> Distribution:
+        actions = super()._get_action_dist_from_latent(latent_pi)
+        return actions if self.gain_head is None else self.gain_head.join(actions, latent_pi)
+
     def _get_constructor_parameters(self) -> dict[str, Any]:
-        return {**super()._get_constructor_parameters(), **self.filter_kwargs}
+        return {**super()._get_constructor_parameters(), **self.filter_kwargs, **self.gain_kwargs}
 
 
 class BarrierActorCriticCnnPolicy(BarrierActorCriticPolicy):

@@ -20,7 +20,7 @@ class RolloutStatistics:
     :param box_clip_rate: steps whose nominal action left the action box
     :param infeasible_rate: steps at which no action satisfied all rows
     :param correction_norm: mean of ``|(u_safe - clip(u_nom)) / half_range|``
-    :param squared_correction: mean of its square, which ``correction_coef`` multiplies
+    :param squared_correction: mean of its square
     :param barrier_min: smallest restoring term ``alpha psi`` of all rows that are not padding, in the rows' units;
         ``inf`` if all are. Barriers that publish ``max(h, 0)`` never show a negative one.
     """
@@ -36,11 +36,12 @@ class RolloutStatistics:
 def summarise(buffer: BarrierRolloutBuffer, action_space: spaces.Box) -> RolloutStatistics:
     """Statistics of a full buffer that no minibatch was drawn from yet."""
     low, high = action_space.low, action_space.high
-    clipped = np.clip(buffer.actions, low, high)
-    squared = squared_correction(buffer.actions, buffer.safe_actions, action_space)
+    nominal = buffer.nominal_actions
+    clipped = np.clip(nominal, low, high)
+    squared = squared_correction(nominal, buffer.safe_actions, action_space)
     return RolloutStatistics(
         intervention_rate=float(np.mean(buffer.status >= Status.ACTIVE)),
-        box_clip_rate=float(np.mean((clipped != buffer.actions).any(axis=-1))),
+        box_clip_rate=float(np.mean((clipped != nominal).any(axis=-1))),
         infeasible_rate=float(np.mean(buffer.status == Status.INFEASIBLE)),
         correction_norm=float(np.sqrt(squared).mean()),
         squared_correction=float(squared.mean()),

@@ -9,7 +9,7 @@ import torch as th
 from torch.func import jacrev, jvp, vmap
 
 from sb3_barriernet.barriers.chain import Gains
-from sb3_barriernet.barriers.gains import check_gain
+from sb3_barriernet.barriers.gains import check_gain, largest_kappa
 from sb3_barriernet.barriers.sampling import draw
 from sb3_barriernet.barriers.sampling_margin import check_margin
 from sb3_barriernet.errors import ConfigurationError, GainError, RowShapeError
@@ -59,6 +59,11 @@ class AutogradBarrier:
     def num_rows(self) -> int:
         """``K``: one row for each barrier function."""
         return self._num_functions
+
+    @property
+    def max_kappa(self) -> float:
+        """Largest permissible scale of the restoring terms, ``1 / (alpha dt)`` with the last gain."""
+        return largest_kappa(self.alpha[-1], self.system.dt)
 
     def rows(self, x: np.ndarray) -> np.ndarray:
         """Barrier rows ``(..., K, M + 2)`` at states ``(..., N)``."""

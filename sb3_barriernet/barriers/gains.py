@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from sb3_barriernet.errors import GainError
 
@@ -37,3 +38,16 @@ def check_share(gamma: float) -> None:
             f"Found the one-step gain gamma = {gamma}; expected 0 < gamma <= 1, the share of h that one step may "
             "use up. Try 0.5; gamma = 1 only asks the next state to be safe."
         )
+
+
+def largest_kappa(alpha: float, dt: float) -> float:
+    """Largest scale of ``alpha`` that sampling can honour: ``kappa * alpha * dt <= 1``."""
+    return 1.0 / (alpha * dt) if dt > 0.0 else math.inf
+
+
+def max_kappa(*barriers: Any) -> float:
+    """Largest scale of the restoring terms under which all barriers keep their promise.
+
+    A barrier that has no attribute ``max_kappa`` promises nothing beyond its own gain, which is 1.
+    """
+    return min(float(getattr(barrier, "max_kappa", 1.0)) for barrier in barriers)

@@ -78,6 +78,11 @@ class OneStepBarrier(CompiledBarrier):
         """The actions among which a curved row was linearised."""
         return self.one_step.action_box
 
+    @property
+    def max_kappa(self) -> float:
+        """Largest permissible scale of the restoring terms, ``1 / gamma`` with the greatest last gain."""
+        return 1.0 / max(chain.gain for chain in self.chains)
+
     def _row(self, chain: Chain, symbols: Sequence[sp.Symbol]) -> list[sp.Expr]:
         actions = self.one_step.actions
         if is_affine(chain.change, actions):

@@ -12,6 +12,9 @@ class Barrier(Protocol):
 
     A barrier that holds for certain actions only offers ``action_box``, their ``(low, high)``, each ``(M,)``; an
     environment whose actions reach further is refused.
+
+    A barrier may also have a float ``max_kappa``: the largest scale of its restoring terms under which its proof
+    holds, ``1 / (alpha dt)`` for most. Without it, 1 is assumed.
     """
 
     @property

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from sb3_barriernet.barriers.gains import max_kappa
 from sb3_barriernet.barriers.protocol import Barrier
 from sb3_barriernet.errors import ConfigurationError, RowShapeError
 from sb3_barriernet.rows import padding_rows
@@ -52,6 +53,11 @@ class StackedBarrier:
     def num_rows(self) -> int:
         """``K``: the rows of all barriers, and padding."""
         return self._num_rows
+
+    @property
+    def max_kappa(self) -> float:
+        """Largest scale of the restoring terms that all barriers permit."""
+        return max_kappa(*self.barriers)
 
     def rows(self, *state: Any) -> np.ndarray:
         """Rows ``(..., K, M + 2)``."""

@@ -11,7 +11,7 @@ import sympy as sp
 from sb3_barriernet.barriers.authority import refuse_singular
 from sb3_barriernet.barriers.chain import Chain, Gains, as_functions, continuous_chain
 from sb3_barriernet.barriers.compiled_barrier import CompiledBarrier
-from sb3_barriernet.barriers.gains import check_gain
+from sb3_barriernet.barriers.gains import check_gain, largest_kappa
 from sb3_barriernet.barriers.kinks import refuse_kinks
 from sb3_barriernet.barriers.sampling_margin import certified_margin, check_margin
 from sb3_barriernet.errors import ConfigurationError
@@ -85,6 +85,11 @@ class SymbolicBarrier(CompiledBarrier):
     def action_box(self) -> tuple[np.ndarray, np.ndarray] | None:
         """The actions that a certified margin covers; None where the user answers for it."""
         return (self.system.action_low, self.system.action_high) if self._is_certified else None
+
+    @property
+    def max_kappa(self) -> float:
+        """Largest permissible scale of the restoring terms, ``1 / (alpha dt)`` with the greatest last gain."""
+        return min(largest_kappa(chain.gain, self.system.dt) for chain in self.chains)
 
     def _margin(self, chain: Chain, margin: Margin) -> float:
         if margin != "certified":

@@ -28,7 +28,7 @@ from functools import cached_property
 import numpy as np
 from numba import njit
 
-from sb3_barriernet.barriers.gains import check_gain
+from sb3_barriernet.barriers.gains import check_gain, largest_kappa
 from sb3_barriernet.errors import ConfigurationError, RowShapeError
 from sb3_barriernet.systems.unicycle import Unicycle
 
@@ -84,6 +84,11 @@ class VirtualPointBarrier:
     def num_rows(self) -> int:
         """``K``: two rows for each wall and each disc."""
         return ROWS_PER_DISTANCE * (NUM_WALLS + self.max_discs)
+
+    @property
+    def max_kappa(self) -> float:
+        """Largest permissible scale of the restoring terms, ``1 / (alpha dt)``."""
+        return largest_kappa(self.alpha, self.unicycle.dt)
 
     def rows(self, pose: np.ndarray, discs: np.ndarray) -> np.ndarray:
         """Barrier rows ``(..., K, 4)``, walls first; discs of negative radius become padding.

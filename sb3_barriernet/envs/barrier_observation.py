@@ -9,6 +9,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
+from sb3_barriernet.barriers.gains import max_kappa
 from sb3_barriernet.barriers.protocol import Barrier
 from sb3_barriernet.envs.action_map import ActionMap
 from sb3_barriernet.errors import (
@@ -59,7 +60,7 @@ class BarrierObservation(gym.Wrapper):
                 "expected the same number. Build the barrier for this environment's actuators."
             )
         _check_reach(barrier, env.action_space)
-        rows = RowsSpace(barrier.num_rows, env.action_space)
+        rows = RowsSpace(barrier.num_rows, env.action_space, max_kappa(barrier))
         self.observation_space = _with_rows(env.observation_space, rows)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:

@@ -39,8 +39,8 @@ class WithoutFilter:
         assert isinstance(policy.action_space, spaces.Box)
         tensors, is_batch = policy.obs_to_tensor(observation)
         with th.no_grad():
-            nominal = policy.get_distribution(tensors).get_actions(deterministic).cpu().numpy()
-        clipped = np.clip(nominal, policy.action_space.low, policy.action_space.high)
+            nominal, _ = policy.split(policy.get_distribution(tensors).get_actions(deterministic))
+        clipped = np.clip(nominal.cpu().numpy(), policy.action_space.low, policy.action_space.high)
         return (clipped if is_batch else clipped[0]), state
 
 

@@ -62,7 +62,7 @@ def make_problem(
         weight = _bring_weight(weight, u_nom, batch, dim)
     if backup is not None:
         backup = _bring_vector("backup", backup, u_nom, batch, dim)
-    return Problem(u_nom, _double(A, u_nom), _double(c, u_nom), low, high, weight, backup)  # type: ignore[arg-type]
+    return Problem(u_nom, _double(A, u_nom), _double(c, u_nom), low, high, weight, backup)
 
 
 class _Box(NamedTuple):

@@ -56,9 +56,10 @@ class RowFilter(nn.Module):
         _check_weight(self.weight, len(low))
         _check_backup(self.backup, self.low, self.high)
 
-    def forward(self, rows: th.Tensor, nominal: th.Tensor) -> Projection:
+    def forward(self, rows: th.Tensor, nominal: th.Tensor, kappa: th.Tensor | float = 1.0) -> Projection:
         """Project ``nominal (B, M)`` onto ``rows (B, K, M + 2)``.
 
+        :param kappa: scale of the restoring terms, a number or ``(B, K)``
         :raises NormalizedRowsError: if the rows are not float64, as they leave every barrier
         """
         if rows.dtype is not th.float64:
@@ -66,7 +67,7 @@ class RowFilter(nn.Module):
                 f"Found {BARRIER_KEY!r} rows of dtype {rows.dtype}; barriers publish float64. Most likely VecNormalize "
                 "made another barrier of them. Leave them out of it: `norm_obs_keys=[...]` names the other keys."
             )
-        A, c = split_rows(rows)
+        A, c = split_rows(rows, kappa)
         return project(nominal, A, c, self.low, self.high, weight=self.weight, backend=self.backend, backup=self.backup)
 
 

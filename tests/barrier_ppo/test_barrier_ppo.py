@@ -12,12 +12,12 @@ from stable_baselines3.common.logger import configure
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecNormalize
 
 import sb3_barriernet.projection.row_filter as row_filter_module
-from sb3_barriernet import BarrierPPO, Status
-from sb3_barriernet.errors import (
-    NormalizedRowsError,
-)
+from sb3_barriernet import BarrierPPO, Status, distill, without_filter
+from sb3_barriernet.barrier_ppo.nominal_policy import NominalMultiInputActorCriticPolicy
+from sb3_barriernet.envs.barrier_observation import BarrierObservation
+from sb3_barriernet.errors import NormalizedRowsError
 from tests.barrier_ppo.models import LIMIT, SETTINGS, KeepRollout, make_model, rollout
-from tests.toys import DriftingPoint, limited_point
+from tests.toys import DriftingPoint, SpeedLimit, limited_point, read_position
 
 
 def test_the_environment_receives_safe_actions_and_the_buffer_keeps_both():
@@ -272,14 +272,20 @@ class KeepRewards(BaseCallback):
         )
 
 
-def test_corrections_cost_the_algorithm_and_nobody_else():
-    model = make_model(correction_coef=2.0, n_steps=16)  # shorter than an episode: no bootstrapping
+@pytest.mark.parametrize("kind", ["squared", "constant"])
+def test_corrections_cost_the_algorithm_and_nobody_else(kind):
+    model = make_model(
+        correction_coef=2.0, correction_cost=kind, n_steps=16
+    )  # shorter than an episode: no bootstrapping
+    model.set_logger(configure(None, []))
     kept = KeepRewards()
-    model.learn(32, callback=kept)
-    cost = 2.0 * np.square(kept.safe - kept.nominal.clip(-1, 1)).sum(axis=-1)
+    model.learn(32, callback=kept, log_interval=100)
+    squared = np.square(kept.safe - kept.nominal.clip(-1, 1)).sum(axis=-1)
+    cost = 2.0 * (squared if kind == "squared" else kept.nominal[..., 0] > LIMIT)
     assert cost.max() > 0.1
     np.testing.assert_allclose(kept.stored, np.stack(kept.rewards) - cost, atol=1e-6)
     np.testing.assert_allclose(np.stack(kept.rewards), kept.safe[..., 0], atol=1e-6)
+    assert model.logger.name_to_value["rollout/correction_cost"] == pytest.approx(cost.mean(), rel=1e-5)
 
 
 def test_a_ramped_cost_comes_late():
@@ -313,6 +319,28 @@ def test_observing_rows_widens_the_network_input(observe_rows):
     assert model.policy.features_extractor.features_dim == (2 + 3 * 3 if observe_rows else 2)
 
 
+class ReorderedLimit(SpeedLimit):
+    """The same rows in another order."""
+
+    def rows(self, position):
+        return np.roll(super().rows(position), 1, axis=0)
+
+
+@pytest.mark.parametrize("row_encoding", ["sorted", "pooled"])
+def test_a_policy_need_not_notice_the_order_of_the_rows(row_encoding, tmp_path):
+    model = make_model(row_encoding=row_encoding)
+    rollout(model)
+    model.save(tmp_path / "model")
+    loaded = BarrierPPO.load(tmp_path / "model")
+    one = BarrierObservation(DriftingPoint(), SpeedLimit(LIMIT), read_position).reset(seed=0)[0]
+    other = BarrierObservation(DriftingPoint(), ReorderedLimit(LIMIT), read_position).reset(seed=0)[0]
+    assert (one["barrier"] != other["barrier"]).any()
+    expected = model.predict(one, deterministic=True)[0]
+    np.testing.assert_allclose(model.predict(other, deterministic=True)[0], expected, atol=1e-6)
+    np.testing.assert_allclose(loaded.predict(other, deterministic=True)[0], expected, atol=1e-6)
+    np.testing.assert_allclose(without_filter(model).predict(other, deterministic=True)[0], expected, atol=1e-6)
+
+
 class ImagePoint(DriftingPoint):
     def __init__(self):
         super().__init__()
@@ -332,31 +360,52 @@ class TwoSensors(DriftingPoint):
         return {"gps": super()._observation(), "odometry": super()._observation()}
 
 
+@pytest.mark.parametrize("row_encoding", ["listed", "sorted", "pooled"])
 @pytest.mark.parametrize(("policy", "base"), [("CnnPolicy", ImagePoint), ("MultiInputPolicy", TwoSensors)])
-def test_images_and_dictionaries_train(policy, base):
-    from sb3_barriernet.envs.barrier_observation import BarrierObservation
-    from tests.toys import SpeedLimit, read_position
-
+def test_images_and_dictionaries_train(policy, base, row_encoding):
     env = BarrierObservation(base(), SpeedLimit(LIMIT), read_position)
-    model = BarrierPPO(policy, env, **SETTINGS)
+    model = BarrierPPO(policy, env, row_encoding=row_encoding, **SETTINGS)
     kept = rollout(model)
     assert (kept.safe[..., 0] <= LIMIT + 1e-7).all()
 
 
 def test_the_baseline_takes_dictionaries_as_barrier_ppo_does():
-    from sb3_barriernet.barrier_ppo.nominal_policy import NominalMultiInputActorCriticPolicy
-    from sb3_barriernet.envs.barrier_observation import BarrierObservation
-    from tests.toys import SpeedLimit, read_position
-
     env = BarrierObservation(TwoSensors(), SpeedLimit(LIMIT), read_position)
     ours = BarrierPPO("MultiInputPolicy", env, **SETTINGS).policy
     baseline = PPO(NominalMultiInputActorCriticPolicy, env, **SETTINGS).learn(32).policy
     assert [p.shape for p in baseline.parameters()] == [p.shape for p in ours.parameters()]
 
 
+@pytest.mark.parametrize("row_encoding", ["listed", "sorted", "pooled"])
+def test_sensors_are_normalised_beside_the_rows(row_encoding):
+    def make():
+        return BarrierObservation(TwoSensors(), SpeedLimit(LIMIT), read_position)
+
+    env = VecNormalize(make_vec_env(make, 2, seed=0), norm_obs_keys=["gps", "odometry"])
+    model = BarrierPPO("MultiInputPolicy", env, row_encoding=row_encoding, **SETTINGS)
+    kept = rollout(model)
+    assert (kept.safe[..., 0] <= LIMIT + 1e-7).all()
+    assert (kept.observations["barrier"][..., 1, 3] == LIMIT).all()
+    assert np.abs(kept.observations["gps"]).max() > 1.0 > np.abs(env.get_original_obs()["gps"]).max()
+
+
 @pytest.mark.skipif(not th.cuda.is_available(), reason="needs a CUDA device")
-def test_training_and_prediction_on_cuda():
-    model = make_model(device="cuda")
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        dict(
+            learn_gains=True,
+            gain_range=(0.1, 1.0),
+            correction_loss_coef=0.1,
+            correction_coef=1.0,
+            row_encoding="pooled",
+        ),
+    ],
+)
+def test_training_and_prediction_on_cuda(settings):
+    model = make_model(device="cuda", **settings)
     kept = rollout(model)
     assert (kept.safe[..., 0] <= LIMIT + 1e-6).all()
     assert model.policy.log_std.is_cuda
+    assert distill(model, total_timesteps=64).policy.log_std.is_cuda
