@@ -21,8 +21,7 @@ from sb3_barriernet import (
     assert_invariant,
 )
 
-LIMIT = 0.3  # rad
-DT = 0.05  # s
+LIMIT, DT = 0.3, 0.05  # rad, s
 
 
 def make_env() -> gym.Env:
@@ -47,19 +46,15 @@ def clearance(env: gym.Env) -> float:
 
 if __name__ == "__main__":
     timesteps = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
-
     print(assert_invariant(make_safe(make_env()), clearance, steps=2_000))
-
-    safe_env, unsafe_env = (ViolationCounter(env, clearance) for env in (make_safe(make_env()), make_env()))
-    model = BarrierPPO("MlpPolicy", safe_env, gamma=0.95, seed=0).learn(timesteps)
-    PPO("MlpPolicy", unsafe_env, gamma=0.95, seed=0).learn(timesteps)
-    for name, counted in (("BarrierPPO", safe_env), ("PPO", unsafe_env)):
-        print(f"{name}: {counted.violations} violations in {counted.steps} training steps")
+    for algorithm, env in ((PPO, make_env()), (BarrierPPO, make_safe(make_env()))):
+        counted = ViolationCounter(env, clearance)
+        model = algorithm("MlpPolicy", counted, gamma=0.95, seed=0).learn(timesteps)
+        print(f"{algorithm.__name__}: {counted.violations} violations in {counted.steps} training steps")
 
     observation, _ = (test_env := make_safe(make_env())).reset(seed=1)
     angles = []
     for _ in range(200):
-        action, _ = model.predict(observation, deterministic=True)
-        observation, *_ = test_env.step(action)
+        observation, *_ = test_env.step(model.predict(observation, deterministic=True)[0])
         angles.append(abs(test_env.unwrapped.state[0]))
     print(f"Trained: largest angle {max(angles):.3f} rad, last {angles[-1]:.3f} rad")

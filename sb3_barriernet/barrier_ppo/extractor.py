@@ -7,7 +7,7 @@ from typing import Any, Literal, cast, get_args
 import numpy as np
 import torch as th
 from gymnasium import spaces
-from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, CombinedExtractor, FlattenExtractor
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, CombinedExtractor, FlattenExtractor, NatureCNN
 from stable_baselines3.common.type_aliases import TensorDict
 from torch import nn
 
@@ -83,6 +83,7 @@ class BarrierExtractor(BaseFeaturesExtractor):
     :param extractor_class: extractor of the task's observation; by default ``FlattenExtractor`` for a single
         key and ``CombinedExtractor`` for several
     :param extractor_kwargs: keyword arguments of that extractor
+    :raises ConfigurationError: if there are several observations and an extractor for one
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class BarrierExtractor(BaseFeaturesExtractor):
         if len(task_space) == 1 and not _takes_dictionary(extractor_class):
             task_key, task_input = next(iter(task_space.items()))
         else:
+            _refuse_flat_extractor(task_space, extractor_class)
             task_key, task_input = None, task_space
         if extractor_class is None:
             extractor_class = CombinedExtractor if task_key is None else FlattenExtractor
@@ -118,6 +120,14 @@ class BarrierExtractor(BaseFeaturesExtractor):
             return features
         rows = self.row_features(observations[BARRIER_KEY])
         return th.cat([features, rows if self.pooled_rows is None else self.pooled_rows(rows)], dim=1)
+
+
+def _refuse_flat_extractor(task_space: spaces.Dict, extractor_class: type[BaseFeaturesExtractor] | None) -> None:
+    if extractor_class is not None and issubclass(extractor_class, FlattenExtractor | NatureCNN):
+        raise ConfigurationError(
+            f"Found the observations {list(task_space.spaces)} beside the rows and {extractor_class.__name__}, which "
+            'takes a single one. Use "MultiInputPolicy", or an extractor of dictionaries.'
+        )
 
 
 def task_observation_space(observation_space: spaces.Space) -> spaces.Dict:

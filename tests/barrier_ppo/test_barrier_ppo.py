@@ -15,7 +15,7 @@ import sb3_barriernet.projection.row_filter as row_filter_module
 from sb3_barriernet import BarrierPPO, Status, distill, without_filter
 from sb3_barriernet.barrier_ppo.nominal_policy import NominalMultiInputActorCriticPolicy
 from sb3_barriernet.envs.barrier_observation import BarrierObservation
-from sb3_barriernet.errors import NormalizedRowsError
+from sb3_barriernet.errors import ConfigurationError, NormalizedRowsError
 from tests.barrier_ppo.models import LIMIT, SETTINGS, KeepRollout, make_model, rollout
 from tests.toys import DriftingPoint, SpeedLimit, limited_point, read_position
 
@@ -367,6 +367,13 @@ def test_images_and_dictionaries_train(policy, base, row_encoding):
     model = BarrierPPO(policy, env, row_encoding=row_encoding, **SETTINGS)
     kept = rollout(model)
     assert (kept.safe[..., 0] <= LIMIT + 1e-7).all()
+
+
+@pytest.mark.parametrize("policy", ["MlpPolicy", "CnnPolicy"])
+def test_several_observations_ask_for_their_policy(policy):
+    env = BarrierObservation(TwoSensors(), SpeedLimit(LIMIT), read_position)
+    with pytest.raises(ConfigurationError, match=r"\['gps', 'odometry'\].*MultiInputPolicy"):
+        BarrierPPO(policy, env, **SETTINGS)
 
 
 def test_the_baseline_takes_dictionaries_as_barrier_ppo_does():
