@@ -105,7 +105,7 @@ def daqp_loop(batch: Batch) -> Solve:
     return lambda: torch.from_numpy(np.array([daqp.solve(eye, f, A, upper, low, sense)[0] for f, A, low in jobs]))
 
 
-def qpax_solvers(batch: Batch) -> tuple[Solve, Solve]:
+def qpax_solvers(batch: Batch, **settings: float) -> tuple[Solve, Solve]:
     """All samples at once under ``vmap``, compiled; forward, and forward + backward."""
     import jax
     import qpax
@@ -118,7 +118,7 @@ def qpax_solvers(batch: Batch) -> tuple[Solve, Solve]:
 
     def act(u, A, c):
         G, h = jax.numpy.concatenate([-A, -eye, eye]), jax.numpy.concatenate([c, -low, high])
-        return qpax.solve_qp_primal(eye, -u, no_rows, nothing, G, h)
+        return qpax.solve_qp_primal(eye, -u, no_rows, nothing, G, h, **settings)
 
     def total(u, A, c):
         actions = jax.vmap(act)(u, A, c)
@@ -153,7 +153,8 @@ def solvers(batch: Batch) -> dict[tuple[str, str], Solve]:
             found[name, "forward"] = _forward(act, batch)
             found[name, "forward + backward"] = _backward(act, batch)
     if importlib.util.find_spec("qpax"):
-        found["qpax", "forward"], found["qpax", "forward + backward"] = qpax_solvers(batch)
+        for name, settings in (("qpax (default)", {}), ("qpax (1e-9)", {"solver_tol": 1e-9})):
+            found[name, "forward"], found[name, "forward + backward"] = qpax_solvers(batch, **settings)
     for name, (package, loop) in FORWARD_ONLY.items():
         if importlib.util.find_spec(package):
             found[name, "forward"] = loop(batch)
