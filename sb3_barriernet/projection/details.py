@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import ctypes
-from functools import cache
-from typing import Any
 
 import torch
 from torch import Tensor
 
-
-@cache
-def _memory(size: int) -> Any:
-    """The type of ``size`` bytes of memory, zeros at first."""
-    return ctypes.c_char * size
+from sb3_barriernet.projection.memory import allocate
 
 
 class Details:
@@ -24,7 +18,7 @@ class Details:
     def __init__(self, batch: int, dim: int):
         self.batch = batch
         self.dim = dim
-        self.memory = _memory(batch * (2 * dim + 13))()
+        self.memory = allocate(batch * (2 * dim + 13))
 
     def addresses(self) -> tuple[int, int, int]:
         """Of slack, faces and status."""

@@ -8,7 +8,7 @@ from torch import Tensor
 from sb3_barriernet.projection.backends.threads import in_chunks
 from sb3_barriernet.projection.backends.weights import factor_weight, refuse_weight
 from sb3_barriernet.projection.details import Details
-from sb3_barriernet.projection.kernels.layout import BAD_WEIGHT, pack_forward, scratch_size
+from sb3_barriernet.projection.kernels.layout import BAD_WEIGHT, pack_forward, screen_scratch, solve_scratch
 from sb3_barriernet.projection.kernels.native import load_kernel
 from sb3_barriernet.projection.problem import Problem
 
@@ -31,12 +31,13 @@ def run_forward(problem: Problem) -> tuple[Tensor, Details]:
         0 if backup is None else backup.data_ptr(),
         0 if backup is None or backup.dim() == 1 else dim,
     )
-    pending = in_chunks(load_kernel("forward", "screen"), pack_forward, arguments, batch)
+    screen = load_kernel("forward", "screen")
+    pending = in_chunks(screen, pack_forward, arguments, batch, screen_scratch(rows, dim))
+    if pending == BAD_WEIGHT:
+        refuse_weight(problem.weight)
     if pending:
-        if pending == BAD_WEIGHT:
-            refuse_weight(problem.weight)
-        scratch = scratch_size(rows, dim)
-        in_chunks(load_kernel("general", "solve_pending"), pack_forward, arguments, batch, scratch)
+        solve_pending = load_kernel("general", "solve_pending")
+        in_chunks(solve_pending, pack_forward, arguments, batch, solve_scratch(rows, dim))
     return action, details
 
 

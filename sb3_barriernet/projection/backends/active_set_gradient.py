@@ -11,7 +11,7 @@ from sb3_barriernet.projection.backends.active_set_forward import locate, run_fo
 from sb3_barriernet.projection.backends.threads import in_chunks
 from sb3_barriernet.projection.details import Details
 from sb3_barriernet.projection.faces import act_on_faces
-from sb3_barriernet.projection.kernels.layout import pack_backward
+from sb3_barriernet.projection.kernels.layout import backward_scratch, pack_backward
 from sb3_barriernet.projection.kernels.native import load_kernel
 from sb3_barriernet.projection.problem import Problem
 
@@ -51,7 +51,7 @@ def _pull_back(problem: Problem, details: Details, gradient: Tensor, wanted: tup
     addresses = [0 if result is None else result.data_ptr() for result in results]
     _, faces, _ = details.addresses()
     arguments = (*where, faces, gradient.data_ptr(), *addresses)
-    in_chunks(load_kernel("adjoint", "pull_back"), pack_backward, arguments, batch)
+    in_chunks(load_kernel("adjoint", "pull_back"), pack_backward, arguments, batch, backward_scratch(dim))
     del tensors
     if low.dim() == 1:  # What the batch shares collects the gradients of all samples.
         results[3:5] = [None if result is None else result.sum(0) for result in results[3:5]]

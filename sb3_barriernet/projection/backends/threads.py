@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import numpy as np
 import torch
 
 from sb3_barriernet.projection.kernels.native import Kernel
+from sb3_barriernet.projection.memory import allocate
 
 CHUNK = 16384
 """Samples a thread must have to be worth waking up: about a millisecond of screening."""
@@ -22,23 +23,21 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_pools.clear)
 
 
-def in_chunks(
-    kernel: Kernel, pack: Callable[..., bytes], arguments: tuple[Any, ...], batch: int, scratch: int = 0
-) -> int:
+def in_chunks(kernel: Kernel, pack: Callable[..., bytes], arguments: tuple[Any, ...], batch: int, scratch: int) -> int:
     """Run the kernel over the batch, in up to ``torch.get_num_threads()`` threads.
 
     :param arguments: all that the kernel is told but the range of samples and its scratch memory
     :param scratch: how many numbers of it each thread gets
     :return: sum of what the kernel returns, or the first negative of them
     """
-    if scratch == 0 and batch < 2 * CHUNK:
-        return kernel(pack(0, batch, 0, *arguments))
 
     def run(start: int, stop: int) -> int:
-        memory = np.empty(scratch)
-        return kernel(pack(start, stop, memory.ctypes.data, *arguments))
+        memory = allocate(8 * scratch)
+        return kernel(pack(start, stop, ctypes.addressof(memory), *arguments))
 
-    threads = max(1, min(torch.get_num_threads(), batch // CHUNK))
+    if batch < 2 * CHUNK:
+        return run(0, batch)
+    threads = min(torch.get_num_threads(), batch // CHUNK)
     if threads == 1:
         return run(0, batch)
     if threads not in _pools:

@@ -18,7 +18,7 @@ from sb3_barriernet.projection.kernels.dual import append
 from sb3_barriernet.projection.kernels.general import fill_constraint, fill_factors
 from sb3_barriernet.projection.kernels.planar_adjoint import pull_back_planar
 from sb3_barriernet.projection.kernels.sample import read, write
-from sb3_barriernet.projection.kernels.views import integers, reals, shorts, stack
+from sb3_barriernet.projection.kernels.views import integers, reals, shorts
 
 
 @kernel
@@ -229,12 +229,18 @@ def pull_back(arguments):
     faces = shorts(given[layout.FACES], dim + 2)
 
     wide = dim + 1
-    local, result = reals(stack(4 * dim), dim), reals(stack(6 * wide), wide)
-    root, unroot = reals(stack(dim * dim), dim), reals(stack(dim * dim), dim)
-    table, normals = reals(stack(wide * (dim + 4)), dim + 4), reals(stack(wide * wide), wide)
-    solution, weights = reals(stack(6 * (wide + 1)), wide + 1), reals(stack(2 * wide), wide)
-    basis, corner = reals(stack(wide * wide), wide), reals(stack(wide * wide), wide)
-    chosen, lines = integers(stack(wide), 1), reals(stack(12), 3)
+    scratch, square = given[layout.SCRATCH], 8 * wide * wide
+    table, normals = reals(scratch, dim + 4), reals(scratch + 8 * wide * (dim + 4), wide)
+    scratch += 8 * wide * (dim + 4) + square
+    basis, corner = reals(scratch, wide), reals(scratch + square, wide)
+    scratch += 2 * square
+    solution, result = reals(scratch, wide + 1), reals(scratch + 48 * (wide + 1), wide)
+    scratch += 48 * (wide + 1) + 48 * wide
+    weights, chosen = reals(scratch, wide), integers(scratch + 16 * wide, 1)
+    scratch += 24 * wide
+    root, unroot = reals(scratch, dim), reals(scratch + 8 * dim * dim, dim)
+    scratch += 16 * dim * dim
+    local, lines = reals(scratch, dim), reals(scratch + 32 * dim, 3)
     if weight_kind < 3:
         fill_factors(root, unroot, weight, weight_kind, 0)
     for sample in range(given[layout.START], given[layout.STOP]):

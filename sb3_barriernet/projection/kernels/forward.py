@@ -11,7 +11,7 @@ from sb3_barriernet.projection.kernels import layout
 from sb3_barriernet.projection.kernels.compiling import entry, kernel
 from sb3_barriernet.projection.kernels.interval import solve_interval
 from sb3_barriernet.projection.kernels.layout import BAD_WEIGHT, PENDING
-from sb3_barriernet.projection.kernels.planar import BLOCK, count_blocks, solve_planar
+from sb3_barriernet.projection.kernels.planar import solve_planar
 from sb3_barriernet.projection.kernels.sample import (
     LARGEST,
     LOCAL_ROWS,
@@ -31,15 +31,12 @@ from sb3_barriernet.projection.kernels.screening import (
     planar_rows_hold,
     rows_hold,
 )
-from sb3_barriernet.projection.kernels.views import bytes_, integers, reals, shorts, stack
+from sb3_barriernet.projection.kernels.views import bytes_, integers, reals, shorts
 from sb3_barriernet.projection.result import Status
 
 INACTIVE = int(Status.INACTIVE)
 ACTIVE = int(Status.ACTIVE)
 INVALID = int(Status.INVALID)
-
-MOST_PLANAR_ROWS = 4096
-"""More rows than this are left to the general solver, which does not work on the stack."""
 
 
 @kernel
@@ -92,7 +89,7 @@ def correct(local, scale, A, A_row, c, rows, lines, found, weight_kind):
     """Solve a broken sample whose weight is diagonal; the number of faces, -1 if the general solver has to."""
     dim = local.width
     count = -1
-    if dim == 2 and weight_kind < 2 and rows <= MOST_PLANAR_ROWS:
+    if dim == 2 and weight_kind < 2:
         count = solve_planar(local, scale, A, A_row, c, rows, lines, found)
     elif dim == 1 and weight_kind < 2:
         count = solve_interval(local, A, A_row, c, rows, found)
@@ -129,11 +126,10 @@ def screen(arguments):
     slack, status = reals(given[layout.SLACK], 1), bytes_(given[layout.STATUS], 1)
     faces = shorts(given[layout.FACES], dim + 2)
 
-    first = stack(LOCAL_ROWS * dim)
-    local, point = reals(first, dim), first + 8 * 3 * dim
-    scale = reals(stack(dim), dim)
-    found = integers(stack(dim + 1), 1)
-    lines = stack(count_blocks(min(rows, MOST_PLANAR_ROWS)) * BLOCK // 8 if dim == 2 else 0)
+    scratch = given[layout.SCRATCH]
+    local, point = reals(scratch, dim), scratch + 8 * 3 * dim
+    scratch += 8 * LOCAL_ROWS * dim
+    scale, found, lines = reals(scratch, dim), integers(scratch + 8 * dim, 1), scratch + 8 * (2 * dim + 1)
     if not fill_scale(scale, given[layout.WEIGHT], weight_kind):
         return BAD_WEIGHT
     pending = 0

@@ -16,9 +16,8 @@ from numba.core import cgutils
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import lower_builtin, models, register_model
 
+from sb3_barriernet.projection.kernels.layout import LANES
 from sb3_barriernet.projection.kernels.views import intrinsic
-
-LANES = 4
 
 _DOUBLE, _INT = ir.DoubleType(), ir.IntType(32)
 _VECTOR, _BITS = ir.VectorType(_DOUBLE, LANES), ir.VectorType(ir.IntType(1), LANES)

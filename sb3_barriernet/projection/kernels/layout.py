@@ -11,7 +11,7 @@ import struct
 (
     START,  # samples START to STOP
     STOP,
-    SCRATCH,  # address of scratch_size(K, M) numbers for solve_pending
+    SCRATCH,  # address of as many numbers as the functions below ask for
     ROWS,  # K
     DIM,  # M
     U,  # address of the contiguous nominal actions (B, M)
@@ -47,8 +47,27 @@ pack_forward = struct.Struct("22q").pack
 pack_backward = struct.Struct("24q").pack
 
 
-def scratch_size(rows: int, dim: int) -> int:
-    """Numbers that the general solver needs to work with: a table, its columns in whole vectors, and the rest."""
+LANES = 4
+"""Numbers in a vector."""
+
+
+def screen_scratch(rows: int, dim: int) -> int:
+    """Numbers that ``screen`` works with: a sample, scales, faces, and over two actions blocks of lines."""
+    return 7 * dim + 1 + (4 * (LANES + whole_vectors(rows)) if dim == 2 else 0)
+
+
+def solve_scratch(rows: int, dim: int) -> int:
+    """Numbers that ``solve_pending`` works with: a table, its columns in whole vectors, and the rest."""
     constraints = rows + 2 * dim
-    whole = (constraints + 3) // 4 * 4
-    return (constraints + whole) * (dim + 4) + 4 * dim * dim + 12 * (dim + 1)
+    return (constraints + whole_vectors(constraints)) * (dim + 4) + 4 * dim * dim + 12 * (dim + 1)
+
+
+def backward_scratch(dim: int) -> int:
+    """Numbers that ``pull_back`` works with."""
+    wide = dim + 1
+    return wide * (dim + 4) + 3 * wide * wide + 6 * (wide + 1) + 9 * wide + 2 * dim * dim + 4 * dim + 12
+
+
+def whole_vectors(count: int) -> int:
+    """``count``, rounded up to whole vectors."""
+    return (count + LANES - 1) // LANES * LANES

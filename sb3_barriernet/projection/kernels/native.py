@@ -46,12 +46,20 @@ def _target_machine() -> Any:
     target = llvm.Target.from_triple(llvm.get_process_triple())
     return target.create_target_machine(
         cpu=llvm.get_host_cpu_name(),
-        features=llvm.get_host_cpu_features().flatten(),
+        features=_features(),
         opt=3,
         reloc="static" if target.name.startswith("x86") else "default",
         codemodel="jitdefault",
         jit=True,
     )
+
+
+def _features() -> str:
+    """What this processor can do beyond its name; LLVM does not know everywhere."""
+    try:
+        return llvm.get_host_cpu_features().flatten()
+    except RuntimeError:
+        return ""
 
 
 def _compile(module: str, name: str, machine: Any) -> bytes:
@@ -85,7 +93,7 @@ def _stamp(machine: Any) -> str:
     for path in [*sorted(HERE.glob("*.py")), HERE.parent / "result.py"]:
         digest.update(path.read_bytes())
     about = (version("numba"), version("llvmlite"), machine.triple, llvm.get_host_cpu_name())
-    digest.update("\n".join([*about, llvm.get_host_cpu_features().flatten()]).encode())
+    digest.update("\n".join([*about, _features()]).encode())
     return digest.hexdigest()[:32]
 
 

@@ -126,14 +126,3 @@ integers = _view_of(types.int64)
 words = _view_of(types.int32)
 shorts = _view_of(types.int16)
 bytes_ = _view_of(types.int8)
-
-
-@intrinsic
-def stack(typingctx: Any, count: Any) -> Any:
-    """Address of ``count`` uninitialised 8-byte elements that live until the calling kernel returns."""
-
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        memory = builder.alloca(ir.DoubleType(), size=args[0])
-        return builder.ptrtoint(memory, ir.IntType(64))
-
-    return types.intp(types.intp), codegen
