@@ -69,7 +69,7 @@ def make_batch(size: int, rows: int, dim: int, corrected: float, seed: int = 0) 
 def measure(jobs: dict[Key, Callable[[], Any]], budget: float) -> dict[Key, float]:
     """Median seconds of each job; the jobs take turns, so that a busy moment hits all of them.
 
-    The first call of a turn, which compiles or fills caches, does not count.
+    The first call, which compiles, does not count, nor does that of a turn of short calls, which fills caches.
     """
     trial = {key: _time(job, 1) for key, job in jobs.items()}
     trial.update({key: _time(job, 1) for key, job in jobs.items() if trial[key] < 1.0})
@@ -84,7 +84,8 @@ def measure(jobs: dict[Key, Callable[[], Any]], budget: float) -> dict[Key, floa
 
 
 def _time(job: Callable[[], Any], count: int) -> float:
-    job()  # after another method's turn the caches hold that one's code and data
+    if count > 1:
+        job()  # after another method's turn the caches hold that one's code and data
     start = time.perf_counter()
     for _ in range(count):
         job()
