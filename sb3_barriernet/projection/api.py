@@ -65,10 +65,6 @@ def project(
     :raises ConfigurationError: if bounds, weight, backup or dtype cannot be used
     :raises BackendError: if there is no such backend, or it cannot work on these tensors
     """
-    problem = make_problem(u_nom, A, c, low, high, weight, backup)
-    return get_backend(backend or _best_backend())(problem)
-
-
-def _best_backend() -> str:
-    transformed = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
-    return "active_set" if _HAS_NUMBA and not transformed else "torch"
+    traced = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
+    problem = make_problem(u_nom, A, c, low, high, weight, backup, remember=not traced)
+    return get_backend(backend or ("active_set" if _HAS_NUMBA and not traced else "torch"))(problem)

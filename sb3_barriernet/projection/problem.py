@@ -44,9 +44,11 @@ def make_problem(
     high: Vector,
     weight: Vector | None,
     backup: Vector | None,
+    remember: bool = False,
 ) -> Problem:
     """Check shapes and bring everything but ``u_nom`` to float64 on its device.
 
+    :param remember: whether bounds that the last call brought too need no second look
     :raises RowShapeError: if ``A`` or ``c`` do not fit ``u_nom``
     :raises ConfigurationError: if anything else does not fit
     """
@@ -55,9 +57,8 @@ def make_problem(
         _refuse_shapes(u_nom, A, c)
     if u_nom.dtype is not torch.float32 and u_nom.dtype is not torch.float64:
         _refuse_dtype(u_nom)
-    box = _last_box
-    if not (low is box.low and high is box.high and dim == box.dim and u_nom.is_cpu):
-        low, high = _bring_box(low, high, u_nom, batch, dim)
+    if not (remember and low is _last_box.low and high is _last_box.high and dim == _last_box.dim and u_nom.is_cpu):
+        low, high = _bring_box(low, high, u_nom, batch, dim, remember)
     if weight is not None:
         weight = _bring_weight(weight, u_nom, batch, dim)
     if backup is not None:
@@ -76,13 +77,13 @@ class _Box(NamedTuple):
 _last_box = _Box(None, None, 0)
 
 
-def _bring_box(low: Vector, high: Vector, like: Tensor, batch: int, dim: int) -> tuple[Tensor, Tensor]:
+def _bring_box(low: Vector, high: Vector, like: Tensor, batch: int, dim: int, remember: bool) -> tuple[Tensor, Tensor]:
     global _last_box
     below = _bring_vector("low", low, like, batch, dim)
     above = _bring_vector("high", high, like, batch, dim)
     if below.dim() != above.dim():
         return below.expand(batch, dim), above.expand(batch, dim)
-    if below is low and above is high and below.dim() == 1 and like.is_cpu:
+    if remember and below is low and above is high and below.dim() == 1 and like.is_cpu:
         _last_box = _Box(below, above, dim)
     return below, above
 

@@ -167,3 +167,14 @@ def test_without_numba_the_torch_backend_steps_in():
         "print(project(torch.ones(1, 1), A, torch.tensor([[0.5]]), [-1], [1]).action.item())"
     )
     assert _python(code).stdout.strip() == "0.5"
+
+
+def test_remembered_bounds_are_read_anew_and_checked_anew():
+    u, A, c, low, high = random_batch(2, 20, 5, 2)
+    wide, narrow = project(u * 9, A, c, low, high).action, 0.5 * high
+    assert (project(u * 9, A, c, low, narrow).action <= narrow).all()
+    assert torch.equal(project(u * 9, A, c, low, high).action, wide)
+    high.copy_(narrow)
+    assert (project(u * 9, A, c, low, high).action <= narrow).all()
+    with pytest.raises(ConfigurationError, match=r"`low` of shape \(2,\)"):
+        project(u[:, :1], A[..., :1], c, low, high)
