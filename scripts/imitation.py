@@ -1,0 +1,73 @@
+"""BarrierNet's three imitation tasks: train every network, measure, report.
+
+    python scripts/imitation.py --out docs/results/imitation
+
+Writes report.md, results.json and unseen_radii.png. Some minutes on one core; examples/imitation/ is what it runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import torch as th
+from tqdm import tqdm
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from examples.imitation.change_of_mind import both_gains_change, last_gain_changes
+from examples.imitation.figure import plot_unseen_radii
+from examples.imitation.merging import Merging
+from examples.imitation.report import report_text
+from examples.imitation.robot_2d import TRAINED_RADIUS, UNSEEN_RADII, Robot2D
+from examples.imitation.robot_3d import Robot3D
+from examples.imitation.study import Outcome, Study
+from sb3_barriernet.evaluation.provenance import provenance
+from sb3_barriernet.zoo.comparison import write_json
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--demonstrations", type=int, default=200, help="drives that are shown, a task")
+    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--test-starts", type=int, default=50, help="beside the published one")
+    parser.add_argument("--out", type=Path, required=True, help="output folder")
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_arguments()
+    args.out.mkdir(parents=True, exist_ok=True)
+    th.set_num_threads(1)
+    study = Study(tuple(args.seeds), args.demonstrations, args.epochs, args.test_starts)
+    begin = time.perf_counter()
+    outcomes: list[Outcome] = []
+    for task in (Robot2D(), Robot3D(), Merging()):
+        outcomes += tqdm(study.run(task), desc=task.name)
+    results = {
+        "study": asdict(study),
+        "records": [outcome.record for outcome in outcomes],
+        "expert_variance": {
+            record["task"]: float(driven.actions[:, 0].var(axis=0).mean())
+            for record, driven in outcomes
+            if record["method"] == "expert" and record["radius"] in (None, TRAINED_RADIUS)
+        },
+        "change_of_mind": [
+            {"radius": radius, "last": last_gain_changes(radius), "both": both_gains_change(radius)}
+            for radius in (TRAINED_RADIUS, *UNSEEN_RADII)
+        ],
+        "wall_s": time.perf_counter() - begin,
+        **provenance(),
+    }
+    write_json(args.out / "results.json", results)
+    plot_unseen_radii(outcomes, study.seeds[0], args.out / "unseen_radii.png")
+    (args.out / "report.md").write_text(report_text(results), encoding="utf-8")
+    print(f"Wrote {args.out / 'report.md'}")
+
+
+if __name__ == "__main__":
+    main()
