@@ -58,9 +58,9 @@ states of the expert's drive. *Broken rows*: steps whose action breaks a row at 
 
 RADII_NOTES = """\
 Everybody was shown R = 6 m, no network sees the radius, the rows know it. All from the published start but where it
-says otherwise. *Action error* is the published definition, against the expert of R = 6 m, who does not hear of the larger
-disc; *informed* is against an expert who does. For scale: the variance of the expert's actions is 0.077 in the paper's
-data and {variance:.3f} here.
+says otherwise. *Action error* is the published definition, against the expert of R = 6 m, who does not hear of the
+larger disc; *informed* is against an expert who does. For scale: the variance of the expert's actions is 0.077 in the
+paper's data and {variance:.3f} here.
 """
 
 GAINS_NOTES = """\
@@ -71,9 +71,9 @@ that from 3 m before the disc on, which should make it careful. Least clearance 
 """
 
 SAMPLING_NOTES = """\
-All simulators take Euler steps of 0.1 s; the paper's follow the flow. Rows are about the step itself and need no margin:
-affine in the action for merging (where they are the paper's, `p = kappa / dt`), tangents below a convex function for
-the robots. Actions stay within actuator limits; the rebuilt paper's design has none, as published. Goals, spread
+All simulators take Euler steps of 0.1 s; the paper's follow the flow. Rows are about the step itself and need no
+margin: affine in the action for merging (where they are the paper's, `p = kappa / dt`), tangents below a convex
+function for the robots. Actions stay within actuator limits; the rebuilt paper's design has none, as published. Goals, spread
 of the starts and the lead car are ours.
 """
 

@@ -50,7 +50,7 @@ class Robot3D(ImitationTask):
         return START
 
     def starts(self, num: int, rng: np.random.Generator) -> np.ndarray:
-        spread = np.array([2.0, 2.0, 2.0, 0.1, 0.1, 0.1])
+        spread = np.array([1.0, 1.0, 1.0, 0.1, 0.1, 0.1])
         return START + rng.uniform(-spread, spread, size=(num, 6))
 
     def step(self, x: np.ndarray, u: np.ndarray) -> np.ndarray:
