@@ -32,8 +32,8 @@ from sb3_barriernet.zoo.comparison import write_json
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--demonstrations", type=int, default=200, help="drives that are shown, a task")
-    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--demonstrations", type=int, default=100, help="drives that are shown, a task")
+    parser.add_argument("--steps", type=int, default=4000, help="gradient steps of each network")
     parser.add_argument("--test-starts", type=int, default=50, help="beside the published one")
     parser.add_argument("--out", type=Path, required=True, help="output folder")
     return parser.parse_args()
@@ -43,7 +43,7 @@ def main() -> None:
     args = parse_arguments()
     args.out.mkdir(parents=True, exist_ok=True)
     th.set_num_threads(1)
-    study = Study(tuple(args.seeds), args.demonstrations, args.epochs, args.test_starts)
+    study = Study(tuple(args.seeds), args.demonstrations, args.steps, args.test_starts)
     begin = time.perf_counter()
     outcomes: list[Outcome] = []
     for task in (Robot2D(), Robot3D(), Merging()):
@@ -57,7 +57,12 @@ def main() -> None:
             if record["method"] == "expert" and record["radius"] in (None, TRAINED_RADIUS)
         },
         "change_of_mind": [
-            {"radius": radius, "last": last_gain_changes(radius), "both": both_gains_change(radius)}
+            {
+                "radius": radius,
+                "last": last_gain_changes(radius),
+                "both": both_gains_change(radius),
+                "constant": both_gains_change(radius, careful=1.0),
+            }
             for radius in (TRAINED_RADIUS, *UNSEEN_RADII)
         ],
         "wall_s": time.perf_counter() - begin,

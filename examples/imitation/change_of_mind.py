@@ -26,25 +26,29 @@ def last_gain_changes(radius: float) -> float:
     task = Robot2D(radius)
 
     def act(states: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        A, c = split_rows(rows, _gains(task, states)[:, None])
+        A, c = split_rows(rows, _gains(task, states, CAREFUL)[:, None])
         return project(_ahead(states), th.from_numpy(A), th.from_numpy(c), task.low, task.high).action.numpy()
 
     return _least_clearance(task, act)
 
 
-def both_gains_change(radius: float) -> float:
-    """Least clearance, m, in the paper's design: what was safe under the gains of before is not under those of now."""
+def both_gains_change(radius: float, careful: float = CAREFUL) -> float:
+    """Least clearance, m, in the paper's design: what was safe under the gains of before is not under those of now.
+
+    :param careful: share of the greatest gains that is left near the disc; with 1 they stay as they are
+    """
     task = Robot2DAsPublished(radius)
 
     def act(states: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        p = MAX_PENALTY * th.from_numpy(_gains(task, states))[:, None].expand(-1, 2)
+        p = MAX_PENALTY * th.from_numpy(_gains(task, states, careful))[:, None].expand(-1, 2)
         return project(_ahead(states), *published_row(th.from_numpy(rows), p), task.low, task.high).action.numpy()
 
     return _least_clearance(task, act)
 
 
-def _gains(task: Robot2D, states: np.ndarray) -> np.ndarray:
-    return np.where(task.clearance(states) > PLACE, 1.0, CAREFUL)
+def _gains(task: Robot2D, states: np.ndarray, careful: float) -> np.ndarray:
+    """Shares of the greatest gain ``(B,)``."""
+    return np.where(task.clearance(states) > PLACE, 1.0, careful)
 
 
 def _ahead(states: np.ndarray) -> th.Tensor:

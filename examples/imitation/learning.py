@@ -29,23 +29,22 @@ def demonstrate(task: ImitationTask, starts: np.ndarray) -> Demonstrations:
     return Demonstrations(states[:-1].reshape(-1, states.shape[-1]), actions.reshape(-1, actions.shape[-1]))
 
 
-def imitate(network: nn.Module, task: ImitationTask, shown: Demonstrations, *, epochs: int, seed: int) -> None:
+def imitate(network: nn.Module, task: ImitationTask, shown: Demonstrations, *, steps: int, seed: int) -> None:
     """Fit a network to demonstrations: mean squared error of the action that it finally takes, Adam.
 
     The learning rate falls to zero along a cosine. Where the network projects, the gradient comes through the
-    projection, to the nominal action and to the gains.
+    projection, to the nominal action and to the gain.
     """
     states, actions, rows = (th.from_numpy(part) for part in (*shown, task.rows(shown.states)))
     optimizer = th.optim.Adam(network.parameters(), lr=LEARNING_RATE)
-    batches = -(-len(states) // BATCH_SIZE)
-    schedule = th.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * batches)
-    shuffle = th.Generator().manual_seed(seed)
-    for _ in range(epochs):
-        for batch in th.randperm(len(states), generator=shuffle).split(BATCH_SIZE):
-            optimizer.zero_grad()
-            nn.functional.mse_loss(network(states[batch], rows[batch]), actions[batch]).backward()
-            optimizer.step()
-            schedule.step()
+    schedule = th.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(steps, 1))
+    generator = th.Generator().manual_seed(seed)
+    for _ in range(steps):
+        batch = th.randint(len(states), (BATCH_SIZE,), generator=generator)
+        optimizer.zero_grad()
+        nn.functional.mse_loss(network(states[batch], rows[batch]), actions[batch]).backward()
+        optimizer.step()
+        schedule.step()
 
 
 def controller(network: nn.Module) -> Controller:

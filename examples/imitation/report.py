@@ -73,8 +73,8 @@ that from 3 m before the disc on, which should make it careful. Least clearance 
 SAMPLING_NOTES = """\
 All simulators take Euler steps of 0.1 s; the paper's follow the flow. Rows are about the step itself and need no
 margin: affine in the action for merging (where they are the paper's, `p = kappa / dt`), tangents below a convex
-function for the robots. Actions stay within actuator limits; the rebuilt paper's design has none, as published. Goals, spread
-of the starts and the lead car are ours.
+function for the robots. Actions stay within actuator limits; the rebuilt paper's design has none, as published.
+Goals, spread of the starts and the lead car are ours.
 """
 
 Record = dict[str, Any]
@@ -149,7 +149,12 @@ def gains_table(records: Sequence[Record]) -> str:
     """What changing gains leave of the clearance."""
     header = ["", *(f"R = {record['radius']:g} m" for record in records)]
     lines = [_line(header), "|---" * len(header) + "|"]
-    for label, key in (("last gain changes: `BarrierLayer`", "last"), ("both change: the paper's design", "both")):
+    labels = {
+        "last": "`BarrierLayer`, its gain changes",
+        "both": "paper's design, both gains change",
+        "constant": "paper's design, both stay great",
+    }
+    for key, label in labels.items():
         lines.append(_line([label, *(f"{record[key]:.3f}" for record in records)]))
     return "\n".join(lines)
 
@@ -176,6 +181,7 @@ def _provenance(results: dict[str, Any]) -> str:
     study = results["study"]
     return (
         f"## How to repeat this\n\n```\n{results['command']}\n```\n\nTraining seeds {study['seeds']}, "
-        f"{study['demonstrations']} demonstrations a task, {study['epochs']} epochs, {results['wall_s']:.0f} s in all. "
+        f"{study['demonstrations']} demonstrations a task, {study['steps']} gradient steps a network, "
+        f"{results['wall_s']:.0f} s in all. "
         f"{results['machine']}; {versions}."
     )

@@ -43,8 +43,8 @@ class Study:
     """How much is shown, learned and tested."""
 
     seeds: tuple[int, ...] = (0, 1, 2)
-    demonstrations: int = 200
-    epochs: int = 40
+    demonstrations: int = 100
+    steps: int = 4000
     test_starts: int = 50
 
     def run(self, task: ImitationTask) -> Iterator[Outcome]:
@@ -77,7 +77,7 @@ class Study:
         begin = time.perf_counter()
         th.manual_seed(seed)
         network = kind(task, shown.states)
-        imitate(network, task, shown, epochs=self.epochs, seed=seed)
+        imitate(network, task, shown, steps=self.steps, seed=seed)
         return Method(controller(network), time.perf_counter() - begin)
 
 

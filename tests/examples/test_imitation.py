@@ -166,6 +166,7 @@ def test_the_paper_s_row_is_the_second_derivative_along_the_flow():
 def test_only_the_last_gain_may_change(radius):
     assert last_gain_changes(radius) > 0.0
     assert both_gains_change(radius) < -1.0
+    assert both_gains_change(radius, careful=1.0) > -0.5
 
 
 def test_sizes_are_alike():
@@ -184,10 +185,10 @@ def test_learning_approaches_the_expert_and_measures_say_so():
     assert measure(test.expert, test)["mean_action_error"] == 0.0
     assert open_loop_error(task.expert, task, test.expert) == 0.0
     errors = []
-    for epochs in (0, 20):
+    for steps in (0, 500):
         th.manual_seed(0)
         network = BarrierNetwork(task, shown.states)
-        imitate(network, task, shown, epochs=epochs, seed=0)
+        imitate(network, task, shown, steps=steps, seed=0)
         measures = measure(drive(task, controller(network), test.starts), test)
         assert measures["violating_drives"] == measures["broken_rows"] == 0.0
         assert measures["least_clearance"] >= 0.0
@@ -197,14 +198,14 @@ def test_learning_approaches_the_expert_and_measures_say_so():
 
 @pytest.mark.slow
 def test_the_command_trains_measures_and_reports(tmp_path):
-    command = [sys.executable, str(ROOT / "scripts" / "imitation.py"), "--seeds", "0", "--demonstrations", "60"]
-    command += ["--epochs", "8", "--test-starts", "10", "--out", str(tmp_path)]
+    command = [sys.executable, str(ROOT / "scripts" / "imitation.py"), "--seeds", "0", "--demonstrations", "40"]
+    command += ["--steps", "1000", "--test-starts", "10", "--out", str(tmp_path)]
     subprocess.run(command, check=True, cwd=tmp_path, timeout=900)
     records = json.loads((tmp_path / "results.json").read_text())["records"]
     assert len(records) == 5 * 5 + 2 * 4
     safe = [record for record in records if record["method"] in ("expert", "layer", "filtered")]
     assert all(record["least_clearance"] >= 0.0 and record["broken_rows"] == 0 for record in safe)
-    plain = [record for record in records if record["method"] == "plain" and (record["radius"] or 0.0) > 6.0]
+    plain = [record for record in records if record["method"] == "plain" and (record["radius"] or 0.0) > 8.0]
     assert all(record["least_clearance"] < 0.0 for record in plain)
     report = (tmp_path / "report.md").read_text()
     assert "| barrier layer | clearance [m] |" in report
