@@ -21,12 +21,12 @@ STYLES = {
     "paper": dict(color="#009E73", linestyle=(0, (6, 1.5, 1, 1.5)), linewidth=1.6),
     "plain": dict(color="#D55E00", linestyle=(0, (4, 2)), linewidth=1.6),
 }
-AROUND_X, AROUND_Y = (22.0, 58.0), (0.0, 33.0)  # m
+AROUND_X, AROUND_Y = (22.0, 58.0), (4.0, 29.0)  # m
 
 
 def plot_unseen_radii(outcomes: Sequence[Outcome], seed: int, path: Path) -> None:
     """One panel a radius: the drive from the published start, of one seed; where it violates is crossed."""
-    with figure(len(UNSEEN_RADII), width=3.1, height=3.7) as (fig, axes):
+    with figure(len(UNSEEN_RADII), width=3.2, height=3.0) as (fig, axes):
         for ax, radius in zip(axes, UNSEEN_RADII, strict=True):
             ax.add_patch(plt.Circle(tuple(OBSTACLE), radius, color="0.85", linewidth=0))
             ax.add_patch(plt.Circle(tuple(OBSTACLE), 6.0, fill=False, color="0.6", linestyle=":"))

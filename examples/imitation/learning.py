@@ -10,7 +10,7 @@ from torch import nn
 
 from examples.imitation.task import Controller, ImitationTask, drive
 
-LEARNING_RATE = 1e-3
+LEARNING_RATE = 3e-3
 BATCH_SIZE = 128
 
 

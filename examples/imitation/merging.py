@@ -27,6 +27,7 @@ class Merging(ImitationTask):
 
     name = "merging"
     num_steps = 141
+    learning_steps = 2000
     low, high = np.array([-BRAKE]), np.array([THROTTLE])
     num_rows = 1
     expert_kappa = 0.1

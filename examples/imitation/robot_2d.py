@@ -43,6 +43,7 @@ class Robot2D(ImitationTask):
 
     name = "2D robot"
     num_steps = MAX_STEPS
+    learning_steps = 4000
     high = np.array([MAX_TURN_RATE, MAX_ACCELERATION])
     low = -high
     num_rows = 4
@@ -59,12 +60,11 @@ class Robot2D(ImitationTask):
         return np.array([*START, PUBLISHED_OFFSET])
 
     def starts(self, num: int, rng: np.random.Generator) -> np.ndarray:
-        """Mostly goals near the obstacle's axis, where a little decides on which side to pass."""
+        """Every other one is the paper's, with another goal; goals are mostly near the axis, where sides are chosen."""
         spread = np.array([2.0, 0.5, 0.1, 1.0])  # m, m, rad, m/s
-        side = rng.uniform(-1.0, 1.0, size=(num, 1))
-        return np.concatenate(
-            [START + rng.uniform(-spread, spread, size=(num, 4)), GOAL_OFFSETS * side * np.abs(side)], axis=1
-        )
+        beside = rng.uniform(-spread, spread, size=(num, 4)) * (np.arange(num)[:, None] % 2)
+        offset = rng.uniform(-1.0, 1.0, size=(num, 1))
+        return np.concatenate([START + beside, GOAL_OFFSETS * offset * np.abs(offset)], axis=1)
 
     def step(self, x: np.ndarray, u: np.ndarray) -> np.ndarray:
         return np.concatenate([move(x[..., :4], u), x[..., 4:]], axis=-1)

@@ -31,6 +31,7 @@ class Robot3D(ImitationTask):
 
     name = "3D robot"
     num_steps = 331
+    learning_steps = 1000
     high = np.full(3, MAX_ACCELERATION)
     low = -high
     num_rows = 1

@@ -42,10 +42,12 @@ class Method(NamedTuple):
 class Study:
     """How much is shown, learned and tested."""
 
-    seeds: tuple[int, ...] = (0, 1, 2)
-    demonstrations: int = 100
-    steps: int = 4000
-    test_starts: int = 50
+    seeds: tuple[int, ...]
+    demonstrations: int
+    """Drives that are shown."""
+    effort: float
+    """Share of the task's gradient steps that is taken."""
+    test_starts: int
 
     def run(self, task: ImitationTask) -> Iterator[Outcome]:
         """The expert, then every network of every seed, each in every test."""
@@ -77,7 +79,7 @@ class Study:
         begin = time.perf_counter()
         th.manual_seed(seed)
         network = kind(task, shown.states)
-        imitate(network, task, shown, steps=self.steps, seed=seed)
+        imitate(network, task, shown, steps=round(self.effort * task.learning_steps), seed=seed)
         return Method(controller(network), time.perf_counter() - begin)
 
 

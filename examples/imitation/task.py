@@ -26,6 +26,8 @@ class ImitationTask(ABC):
     name: str
     dt = 0.1  # s
     num_steps: int
+    learning_steps: int
+    """Gradient steps of a network that learns it, at least as many as the paper's."""
     low: np.ndarray
     high: np.ndarray
     num_rows: int

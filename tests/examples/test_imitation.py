@@ -15,8 +15,10 @@ from examples.imitation.learning import controller, demonstrate, imitate
 from examples.imitation.measures import make_test, measure, open_loop_error
 from examples.imitation.merging import Merging
 from examples.imitation.networks import BarrierNetwork, PlainNetwork, PublishedNetwork, published_row
+from examples.imitation.report import task_table
 from examples.imitation.robot_2d import UNSEEN_RADII, Robot2D, Robot2DAsPublished
 from examples.imitation.robot_3d import Robot3D
+from examples.imitation.study import Study
 from examples.imitation.task import drive
 from sb3_barriernet import Status
 
@@ -196,10 +198,21 @@ def test_learning_approaches_the_expert_and_measures_say_so():
     assert errors[1] < 0.2 * errors[0]
 
 
+def test_a_study_compares_all_methods_and_its_table_says_what_it_found():
+    study = Study(seeds=(0,), demonstrations=10, effort=0.05, test_starts=3)
+    records = [outcome.record for outcome in study.run(Merging())]
+    assert [record["method"] for record in records] == ["expert", "layer", "plain", "filtered"]
+    assert all(record["violating_drives"] == 0.0 for record in records if record["method"] != "plain")
+    table = {line.split("|")[1].strip(): line.split("|")[2:-1] for line in task_table("merging", records).splitlines()}
+    assert table["barrier layer"][0].strip() == f"{records[1]['published_measure']:.4f}"
+    assert table["plain network"][6].strip() == f"{records[2]['broken_rows']:,}"
+    assert table["published BarrierNet"][0].strip() == "1.8081"
+
+
 @pytest.mark.slow
 def test_the_command_trains_measures_and_reports(tmp_path):
     command = [sys.executable, str(ROOT / "scripts" / "imitation.py"), "--seeds", "0", "--demonstrations", "40"]
-    command += ["--steps", "1000", "--test-starts", "10", "--out", str(tmp_path)]
+    command += ["--effort", "0.3", "--test-starts", "10", "--out", str(tmp_path)]
     subprocess.run(command, check=True, cwd=tmp_path, timeout=900)
     records = json.loads((tmp_path / "results.json").read_text())["records"]
     assert len(records) == 5 * 5 + 2 * 4
