@@ -10,8 +10,10 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch as th
 from tqdm import tqdm
@@ -25,6 +27,7 @@ from examples.imitation.report import report_text
 from examples.imitation.robot_2d import TRAINED_RADIUS, UNSEEN_RADII, Robot2D
 from examples.imitation.robot_3d import Robot3D
 from examples.imitation.study import Outcome, Study
+from examples.imitation.task import ImitationTask
 from sb3_barriernet.evaluation.provenance import provenance
 from sb3_barriernet.zoo.comparison import write_json
 
@@ -39,37 +42,40 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main() -> None:
-    args = parse_arguments()
-    args.out.mkdir(parents=True, exist_ok=True)
-    th.set_num_threads(1)
-    study = Study(tuple(args.seeds), args.demonstrations, args.effort, args.test_starts)
-    begin = time.perf_counter()
-    outcomes: list[Outcome] = []
-    tasks = (Robot2D(), Robot3D(), Merging())
-    for task in tasks:
-        outcomes += tqdm(study.run(task), desc=task.name)
-    results = {
+def collect(study: Study, tasks: Sequence[ImitationTask], outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """The content of ``results.json``, but for where it comes from."""
+    variance = {
+        record["task"]: float(driven.actions[:, 0].var(axis=0).mean())
+        for record, driven in outcomes
+        if record["method"] == "expert" and record["radius"] in (None, TRAINED_RADIUS)
+    }
+    change_of_mind = [
+        {
+            "radius": radius,
+            "last": last_gain_changes(radius),
+            "both": both_gains_change(radius),
+            "constant": both_gains_change(radius, careful=1.0),
+        }
+        for radius in (TRAINED_RADIUS, *UNSEEN_RADII)
+    ]
+    return {
         "study": asdict(study),
         "learning_steps": {task.name: task.learning_steps for task in tasks},
         "records": [outcome.record for outcome in outcomes],
-        "expert_variance": {
-            record["task"]: float(driven.actions[:, 0].var(axis=0).mean())
-            for record, driven in outcomes
-            if record["method"] == "expert" and record["radius"] in (None, TRAINED_RADIUS)
-        },
-        "change_of_mind": [
-            {
-                "radius": radius,
-                "last": last_gain_changes(radius),
-                "both": both_gains_change(radius),
-                "constant": both_gains_change(radius, careful=1.0),
-            }
-            for radius in (TRAINED_RADIUS, *UNSEEN_RADII)
-        ],
-        "wall_s": time.perf_counter() - begin,
-        **provenance(),
+        "expert_variance": variance,
+        "change_of_mind": change_of_mind,
     }
+
+
+def main() -> None:
+    args = parse_arguments()
+    th.set_num_threads(1)
+    study = Study(tuple(args.seeds), args.demonstrations, args.effort, args.test_starts)
+    tasks = (Robot2D(), Robot3D(), Merging())
+    begin = time.perf_counter()
+    outcomes = [outcome for task in tasks for outcome in tqdm(study.run(task), desc=task.name)]
+    duration = {"wall_s": time.perf_counter() - begin}
+    results = collect(study, tasks, outcomes) | duration | provenance()
     write_json(args.out / "results.json", results)
     plot_unseen_radii(outcomes, study.seeds[0], args.out / "unseen_radii.png")
     (args.out / "report.md").write_text(report_text(results), encoding="utf-8")

@@ -31,7 +31,6 @@ class Merging(ImitationTask):
     low, high = np.array([-BRAKE]), np.array([THROTTLE])
     num_rows = 1
     expert_kappa = 0.1
-    published_unit = "s"
     hidden = (72, 24)
 
     def __init__(self) -> None:

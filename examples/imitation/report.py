@@ -60,7 +60,8 @@ RADII_NOTES = """\
 Everybody was shown R = 6 m, no network sees the radius, the rows know it. All from the published start but where it
 says otherwise. *Action error* is the published definition, against the expert of R = 6 m, who does not hear of the
 larger disc; *informed* is against an expert who does. For scale: the variance of the expert's actions is 0.077 in the
-paper's data and {variance:.3f} here.
+paper's data and {variance:.3f} here, and the paper's expert keeps 1.24 m away from the disc of 6 m. How far ours does
+is a matter of its rows, so clearances compare with the expert's, and with zero.
 
 With {close} of {seeds} seeds the layer's action error stays below the published 0.0387 under every radius. The
 published start lies 0.1 m beside the axis on which the expert changes sides. A network that errs there goes the other

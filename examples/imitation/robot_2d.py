@@ -48,7 +48,6 @@ class Robot2D(ImitationTask):
     low = -high
     num_rows = 4
     expert_kappa = 0.2
-    published_unit = "m"
     hidden = (128, 32)
 
     def __init__(self, radius: float = TRAINED_RADIUS):

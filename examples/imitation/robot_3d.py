@@ -36,7 +36,6 @@ class Robot3D(ImitationTask):
     low = -high
     num_rows = 1
     expert_kappa = 0.2
-    published_unit = "m^4"
     hidden = (512, 128)
 
     def __init__(self) -> None:

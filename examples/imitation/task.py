@@ -33,7 +33,6 @@ class ImitationTask(ABC):
     num_rows: int
     expert_kappa: float
     """The expert's gain."""
-    published_unit: str
     hidden: tuple[int, int]
     """Widths of the network's trunk and of each of its branches, those of the paper."""
 

@@ -140,9 +140,9 @@ def towards_the_obstacle(task, x):
 @named
 def test_gradients_reach_every_weight_through_the_projection(task):
     shown = demonstrate(task, some_starts(task))
-    network = BarrierNetwork(task, shown.states)
+    network = untrained(task, seed=0, loudness=30.0)
     states, actions, rows = (th.from_numpy(part) for part in (*shown, task.rows(shown.states)))
-    assert (network.project(states, rows).status == Status.ACTIVE).any()
+    assert (network.project(states, rows).status == Status.ACTIVE).float().mean() > 0.05
     (network(states, rows) - actions).square().mean().backward()
     assert all((weight.grad != 0.0).any() for weight in network.parameters())
 
