@@ -17,9 +17,12 @@ lowers ``h``, and the car's own rectangle lies in the longer one at every frame 
 action, while ``s`` falls by this plus ``bT^2/2``. Otherwise the car stops within the action, after
 ``v(T + dt)/2 <= s(v)``. So the longer rectangle after the action lies in the one before it. ∎
 
-While the car stands on a safe state some action therefore satisfies every row. The rectangle after the step is
-followed along the direction that separates it best before it, and its gap is bounded from below over the whole action
-box by :class:`~sb3_barriernet.barriers.simulated_barrier.SimulatedBarrier`; ``margin`` covers what that leaves.
+While the car stands on a safe state some action therefore satisfies every row. A row looks at every frame of the
+action: at the longer rectangle after the last, and at each one before at the car's own and where one more frame
+straight on would take it, which highway-env counts as a crash already. (Braking takes it there, or less far.)
+Rectangles are followed along the direction that separates them best before the action. The least of their gaps is
+bounded from below over the whole action box by
+:class:`~sb3_barriernet.barriers.simulated_barrier.SimulatedBarrier`; ``margin`` covers what that leaves.
 """
 
 from __future__ import annotations
@@ -60,7 +63,7 @@ class BrakingCarBarrier:
         self.length, self.width, self.dt, self.frames, self.margin = length, width, dt, frames, margin
         self.braking = float(min(action_space.high[0], -action_space.low[0]))
         self._simulated = SimulatedBarrier(
-            self.step,
+            self.passage,
             self._followed_gaps,
             num_obstacles,
             action_space,
@@ -98,10 +101,13 @@ class BrakingCarBarrier:
 
     def gaps(self, x: np.ndarray, obstacles: np.ndarray) -> np.ndarray:
         """Gaps ``(..., O, 4)`` in m between the longer rectangle and every obstacle, along four directions."""
-        east, north, heading, speed = np.moveaxis(np.asarray(x, dtype=np.float64), -1, 0)
-        stop = self.stop(speed)
-        middle = east + 1j * north + stop / 2 * np.exp(1j * heading)
-        size = self.length + np.abs(stop), np.full_like(stop, self.width)
+        return self._gaps(x, obstacles, self.stop(x[..., 3]))
+
+    def _gaps(self, x: np.ndarray, obstacles: np.ndarray, longer: np.ndarray) -> np.ndarray:
+        """The same with the rectangle made longer by ``longer (...,)``, m, at the back where negative."""
+        east, north, heading, _ = np.moveaxis(x, -1, 0)
+        middle = east + 1j * north + longer / 2 * np.exp(1j * heading)
+        size = self.length + np.abs(longer), np.full_like(longer, self.width)
         car = np.stack([middle.real, middle.imag, heading, *size], axis=-1)
         return rectangle_gaps(car[..., None, :], obstacles)
 
@@ -111,19 +117,27 @@ class BrakingCarBarrier:
 
     def step(self, x: np.ndarray, actions: np.ndarray) -> np.ndarray:
         """Next states ``(P, 4)`` from one state ``(4,)`` and actions ``(P, 2)``."""
+        return self.passage(x, actions)[:, -4:]
+
+    def passage(self, x: np.ndarray, actions: np.ndarray) -> np.ndarray:
+        """The states after each frame on the way there, side by side, ``(P, 4 frames)``."""
         (east, north, heading, speed), (acceleration, slip) = x, actions.T
-        place = east + 1j * north
+        place, states = east + 1j * north, []
         for _ in range(self.frames):
             place = place + self.dt * speed * np.exp(1j * (heading + slip))
             heading = heading + self.dt * speed * np.sin(slip) / (self.length / 2)
             speed = speed + self.dt * acceleration
-        return np.stack([place.real, place.imag, heading, speed], axis=-1)
+            states += [place.real, place.imag, heading, speed]
+        return np.stack(states, axis=-1)
 
     def _brake(self, x: np.ndarray, *_: np.ndarray) -> tuple[float, float]:
         return float(np.clip(-x[3] / (self.dt * self.frames), -self.braking, self.braking)), 0.0
 
     def _followed_gaps(self, x: np.ndarray, obstacles: np.ndarray, directions: np.ndarray) -> np.ndarray:
-        """``(..., O)``, each along the direction chosen for its obstacle."""
-        gaps = self.gaps(x, obstacles)
-        chosen = np.broadcast_to(directions[..., None], (*gaps.shape[:-1], 1))
-        return np.take_along_axis(gaps, chosen, axis=-1)[..., 0]
+        """The least gaps ``(..., O)`` of a state, or of those side by side, along the direction of each obstacle."""
+        *passed, last = np.split(x, x.shape[-1] // 4, axis=-1)
+        gaps = [self.gaps(last, obstacles)]
+        gaps += [self._gaps(state, obstacles, self.dt * state[..., 3]) for state in passed]
+        least = np.minimum.reduce(gaps)
+        chosen = np.broadcast_to(directions[..., None], (*least.shape[:-1], 1))
+        return np.take_along_axis(least, chosen, axis=-1)[..., 0]

@@ -3,9 +3,11 @@
 import highway_env  # noqa: F401  (registers its environments)
 import numpy as np
 import pytest
+import torch
 from gymnasium import spaces
 from highway_env.vehicle.kinematics import Vehicle
 
+from sb3_barriernet import Status, project
 from sb3_barriernet.barriers import BrakingCarBarrier
 from sb3_barriernet.barriers.rectangles import rectangle_gaps
 from sb3_barriernet.rows import split_rows
@@ -71,6 +73,34 @@ def test_in_every_safe_state_braking_satisfies_all_rows():
         assert (A @ [np.clip(-x[3] * 5.0, -5.0, 5.0), 0.0] + c >= -1e-9).all()
         checked += 1
     assert checked > 20
+
+
+def frames_touch(car: BrakingCarBarrier, x: np.ndarray, action: np.ndarray, obstacle: np.ndarray) -> bool:
+    """Whether the car is in contact after a frame of the action, or where one more frame straight on takes it."""
+    single, touching = barrier(frames=1), False
+    for _ in range(car.frames):
+        x = single.step(x, action[None])[0]
+        for ahead in (0.0, x[3] * car.dt):
+            place = x[:2] + ahead * np.array([np.cos(x[2]), np.sin(x[2])])
+            touching |= rectangle_gaps(np.array([*place, x[2], 5.0, 2.0]), obstacle).max() < 0.0
+    return bool(touching)
+
+
+def test_no_frame_on_the_way_touches():
+    car, corrected = barrier(margin=0.05), 0
+    # Backwards past a wall at 9.6 m/s: the front swings out, and back before the action ends.
+    cases = [(np.array([32.4331, -8.787, 5.1718, -9.5952]), np.array([35.0, 0.0, np.pi / 2, 42.0, 1.0]))]
+    for x in RNG.uniform([-6, -6, -4, -12], [6, 6, 4, 12], size=(3000, 4)):
+        cases.append((x, rectangles(1)[0]))
+    for i, (x, obstacle) in enumerate(cases):
+        if not 0.0 <= car.start_values(x, obstacle[None])[0] < 0.5:
+            continue
+        nominal = -HIGH if i == 0 else RNG.choice([-1.0, 1.0], size=2) * HIGH
+        A, c = split_rows(torch.as_tensor(car.rows(x, obstacle[None])[None]))
+        result = project(torch.as_tensor(nominal[None]), A, c, -HIGH, HIGH)
+        assert not frames_touch(car, x, result.action[0].double().numpy(), obstacle)
+        corrected += int(result.status[0] == Status.ACTIVE)
+    assert corrected > 30
 
 
 def test_near_an_obstacle_the_rows_promise_less_than_the_margin_too_much():
