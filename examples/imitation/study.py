@@ -73,7 +73,8 @@ class Study:
         yield "filtered", plain._replace(act=lambda states, rows: task.filtered(plain.act(states, rows), rows))
         if isinstance(task, Robot2D):
             paper = self._learned(PublishedNetwork, Robot2DAsPublished(), shown, seed)
-            yield "paper", paper._replace(seen=lambda task: Robot2DAsPublished(task.radius))  # type: ignore[attr-defined]
+            # Every task that this network is tested on is a Robot2D, which has a radius.
+            yield "paper", paper._replace(seen=lambda task: Robot2DAsPublished(task.radius))
 
     def _learned(self, kind: type[nn.Module], task: ImitationTask, shown: Demonstrations, seed: int) -> Method:
         begin = time.perf_counter()

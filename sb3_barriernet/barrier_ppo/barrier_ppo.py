@@ -248,7 +248,8 @@ class BarrierPPO(PPO):
         # SB3 leaves the last run's progress standing until after the first rollout, which is charged by it here.
         self._update_current_progress_remaining(self.num_timesteps, total_timesteps)
         if self.learn_gains:
-            check_restoring(self._last_obs[BARRIER_KEY])  # type: ignore[index]
+            assert isinstance(self._last_obs, dict)
+            check_restoring(self._last_obs[BARRIER_KEY])
         return total_timesteps, callback
 
     def collect_rollouts(

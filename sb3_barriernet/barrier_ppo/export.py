@@ -41,6 +41,7 @@ def _ppo(model: BarrierPPO, policy: type[ActorCriticPolicy], observation_space: 
         "features_extractor_kwargs": model.policy.features_extractor_kwargs,
         **settings,
     }
+    # SB3 makes models without an environment too, when it loads them, and declares it no better.
     ppo = PPO(policy, None, policy_kwargs=settings, device=model.device, _init_setup_model=False)  # type: ignore[arg-type]
     ppo.observation_space, ppo.action_space, ppo.n_envs = observation_space, model.action_space, model.n_envs
     ppo._setup_model()

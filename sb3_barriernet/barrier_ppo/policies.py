@@ -97,7 +97,9 @@ class BarrierActorCriticPolicy(NominalActorCriticPolicy):
         """As SB3's; while ``.correction_loss`` is set, backpropagation through the likelihood adds its gradient."""
         evaluated = super().evaluate_actions(obs, actions)
         if self.correction_loss is not None:
-            mean = self.action_dist.distribution.mean  # type: ignore[union-attr]  # of what was just evaluated
+            gaussian = self.action_dist.distribution  # of what was just evaluated
+            assert isinstance(gaussian, th.distributions.Normal)
+            mean = gaussian.mean
             safe = self.project(obs, mean.detach()).action
             self.correction_loss.attach(mean, safe, self.row_filter.weight)
         return evaluated

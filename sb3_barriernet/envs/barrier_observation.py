@@ -24,7 +24,7 @@ from sb3_barriernet.rows import BARRIER_KEY, RowsSpace, check_action_space
 OBSERVATION_KEY = "observation"
 """Key of the task's own observation when it was not a dictionary already."""
 
-StateReader = Callable[[gym.Env], tuple[Any, ...]]
+StateReader = Callable[[Any], tuple[Any, ...]]
 
 FLOAT32_ROUND_OFF = 1e-6
 """Relative; action spaces are float32, barriers are not."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from gymnasium import spaces
 
 from sb3_barriernet.envs.barrier_observation import BarrierObservation
 from sb3_barriernet.errors import ConfigurationError, MissingRowsError
@@ -47,7 +48,9 @@ def attack_copies(
     :raises ConfigurationError: if it does not report the truth
     """
     copies = _Copies(envs, seed)
-    row_filter = RowFilter(envs[0].action_space, backend=backend)  # type: ignore[arg-type]
+    space = envs[0].action_space
+    assert isinstance(space, spaces.Box)  # `BarrierObservation` has checked it
+    row_filter = RowFilter(space, backend=backend)
     arena = Arena(envs, row_filter, None, np.random.default_rng(seed), copies.rows)
     record, seconds = AttackRecord(attack.name), StepSeconds()
     arena.project(np.tile(arena.low, (len(envs), 1)), copies.rows)  # compiled before the clock runs

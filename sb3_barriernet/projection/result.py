@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
 
 import torch
 import torch.utils._pytree as pytree
@@ -90,10 +91,15 @@ class Projection:
         return f"Projection({', '.join(f'{name}={getattr(self, name)}' for name in names)})"
 
 
+def _put_together(tensors: Iterable[Tensor], num_rows: int) -> Projection:
+    action, slack, status, faces = tensors
+    return Projection(action, slack, status, faces, num_rows)
+
+
 # `torch.func`, `torch.compile` and `torch.export` take results apart and put them together again.
 pytree.register_pytree_node(
     Projection,
     lambda result: ([result.action, result.slack, result.status, result.faces], result.num_rows),
-    lambda tensors, num_rows: Projection(*tensors, num_rows),  # type: ignore[call-arg]
+    _put_together,
     serialized_type_name="sb3_barriernet.Projection",
 )

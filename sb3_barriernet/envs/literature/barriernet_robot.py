@@ -170,5 +170,5 @@ class BarrierNetRobotBarrier(BarrierObservation):
     """
 
     def __init__(self, env: gym.Env, gammas: tuple[float, float] = (0.05, 0.5)):
-        radius = env.unwrapped.obstacle_radius  # type: ignore[attr-defined]
-        super().__init__(env, DiscAheadBarrier(radius, gammas), lambda env: (env.state,))  # type: ignore[attr-defined]
+        radius = env.get_wrapper_attr("obstacle_radius")
+        super().__init__(env, DiscAheadBarrier(radius, gammas), lambda env: (env.state,))

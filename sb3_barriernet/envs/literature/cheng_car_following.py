@@ -88,7 +88,7 @@ class ChengCarFollowingBarrier(BarrierObservation):
         slot = (front + SLOT_RESERVE, rear - SLOT_RESERVE)
         extremes = product((NOMINAL.cruise, TRUE.cruise), (NOMINAL.drag, TRUE.drag))
         models = [_barrier(cruise, drag, slot, lead_time, gamma) for cruise, drag in extremes]
-        super().__init__(env, StackedBarrier(models), lambda env: (env.slot_state,))  # type: ignore[attr-defined]
+        super().__init__(env, StackedBarrier(models), lambda env: (env.slot_state,))
 
 
 def grid_of_drivers() -> Drivers:

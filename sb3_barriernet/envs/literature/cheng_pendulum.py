@@ -86,7 +86,7 @@ class ChengPendulumBarrier(BarrierObservation):
             *zip(coefficients(TRUE_SIZE, TRUE_SIZE), coefficients(NOMINAL_SIZE, NOMINAL_SIZE), strict=True)
         )
         barrier = StackedBarrier([_barrier(fall, push, lead_time, gamma) for fall, push in extremes])
-        super().__init__(env, barrier, lambda env: (env.state,))  # type: ignore[attr-defined]
+        super().__init__(env, barrier, lambda env: (env.state,))
 
 
 def coefficients(mass: float, length: float) -> tuple[float, float]:

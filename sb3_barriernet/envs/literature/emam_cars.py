@@ -100,7 +100,7 @@ class EmamCarsBarrier(BarrierObservation):
         factors = np.linspace(1.0 - error, 1.0 + error, NUM_FACTORS)
         front, rear = find_slot(move, drivers(factors), DT, MAX_STEPS)
         models = [_barrier(factor, front, rear, lead_time, gamma) for factor in sorted({factors[0], factors[-1]})]
-        super().__init__(env, StackedBarrier(models), lambda env: (env.slot_state,))  # type: ignore[attr-defined]
+        super().__init__(env, StackedBarrier(models), lambda env: (env.slot_state,))
 
 
 def drivers(factor: float | np.ndarray) -> Drivers:

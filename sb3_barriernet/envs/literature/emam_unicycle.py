@@ -124,4 +124,4 @@ class EmamUnicycleBarrier(BarrierObservation):
             margin=0.5 * look_ahead * DT + DRAG * DT,
             disturbance={v: DRAG},
         )
-        super().__init__(env, barrier, lambda env: (env.state, DISCS))  # type: ignore[attr-defined]
+        super().__init__(env, barrier, lambda env: (env.state, DISCS))

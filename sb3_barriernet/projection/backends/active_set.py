@@ -40,7 +40,8 @@ def solve(problem: Problem) -> Projection:
 def _solve_here(problem: Problem) -> Projection:
     """Solve on the CPU, and bring the results back to where the tensors are."""
     there = problem.u.device
-    found = solve(Problem(*(part if part is None else part.cpu() for part in problem)))  # type: ignore[arg-type]
+    here = {name: part.cpu() for name, part in problem._asdict().items() if part is not None}
+    found = solve(problem._replace(**here))
     action, slack, status, faces = (part.to(there) for part in (found.action, found.slack, found.status, found.faces))
     return Projection(action, slack, status, faces, found.num_rows)
 
