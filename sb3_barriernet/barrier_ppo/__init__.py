@@ -1,5 +1,6 @@
 """BarrierPPO: extractor, policies, buffer, algorithm."""
 
+from sb3_barriernet.barrier_ppo.action_std_schedule import ActionStdSchedule
 from sb3_barriernet.barrier_ppo.barrier_ppo import BarrierPPO
 from sb3_barriernet.barrier_ppo.buffers import BarrierRolloutBuffer
 from sb3_barriernet.barrier_ppo.correction_loss import CorrectionLoss
@@ -18,6 +19,7 @@ CnnPolicy = BarrierActorCriticCnnPolicy
 MultiInputPolicy = BarrierMultiInputActorCriticPolicy
 
 __all__ = [
+    "ActionStdSchedule",
     "BarrierActorCriticCnnPolicy",
     "BarrierActorCriticPolicy",
     "BarrierExtractor",

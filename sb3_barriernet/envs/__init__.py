@@ -9,11 +9,13 @@ if TYPE_CHECKING:
     from sb3_barriernet.envs.batched import share_simulation
     from sb3_barriernet.envs.pursuit_barrier import PursuitEvasionBarrier
     from sb3_barriernet.envs.pursuit_evasion import PursuitEvasionEnv
+    from sb3_barriernet.envs.violation_penalty import ViolationPenalty
 
 __all__ = [
     "BarrierObservation",
     "PursuitEvasionBarrier",
     "PursuitEvasionEnv",
+    "ViolationPenalty",
     "share_simulation",
 ]
 
@@ -23,6 +25,7 @@ __getattr__, __dir__ = lazy_exports(
         "BarrierObservation": "barrier_observation",
         "PursuitEvasionBarrier": "pursuit_barrier",
         "PursuitEvasionEnv": "pursuit_evasion",
+        "ViolationPenalty": "violation_penalty",
         "share_simulation": "batched",
     },
 )

@@ -31,11 +31,13 @@ RC: dict[Any, Any] = {
 
 
 @contextmanager
-def figure(columns: int, *, width: float = 4.2, height: float = 3.2) -> Iterator[tuple[plt.Figure, list[plt.Axes]]]:
-    """A row of axes in the common look, closed afterwards whatever happens; inches."""
+def figure(
+    columns: int, *, width: float = 4.2, height: float = 3.2, rows: int = 1
+) -> Iterator[tuple[plt.Figure, list[plt.Axes]]]:
+    """Axes in the common look, row by row, closed afterwards whatever happens; inches of each."""
     with mpl.rc_context(RC):
-        fig, axes = plt.subplots(1, columns, figsize=(columns * width, height), squeeze=False)
+        fig, axes = plt.subplots(rows, columns, figsize=(columns * width, rows * height), squeeze=False)
         try:
-            yield fig, list(axes[0])
+            yield fig, list(axes.flat)
         finally:
             plt.close(fig)

@@ -14,18 +14,11 @@ from typing import Any
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from sb3_barriernet.errors import ConfigurationError
-from sb3_barriernet.evaluation import WithoutFilter, evaluate
-from sb3_barriernet.evaluation.agents import Predictor, last_projection
+from sb3_barriernet.evaluation.agents import Predictor
 from sb3_barriernet.evaluation.provenance import provenance
-from sb3_barriernet.evaluation.training_record import training_record
 from sb3_barriernet.safety_filter import SafetyFilter
+from sb3_barriernet.zoo.measurement import EVALUATION_SEED, measure
 from sb3_barriernet.zoo.runs import ZooRun
-
-EVALUATION_ENVS = 100
-"""Environments that an evaluation plays at once, at most."""
-
-EVALUATION_SEED = 1_000_000
-"""Every method is evaluated on the same episodes, which no training seed plays."""
 
 HIDDEN_ROWS = {
     "barrierppo": {"observe_rows": "False", "correction_coef": "0.0"},
@@ -146,28 +139,9 @@ class Comparison:
     def _evaluate(self, method: str, seed: int, on_episode: Callable[[int], Any] | None) -> dict[str, Any]:
         run = self.zoo_run(method, seed)
         model = run.load()
-        record = training_record(model)
         agent = METHODS[method].act(model)
-        num_envs = min(EVALUATION_ENVS, self.eval_episodes)
-        metrics = evaluate(agent, run.make_env(num_envs, EVALUATION_SEED), self.eval_episodes, on_episode=on_episode)
-        unfiltered, curve = metrics, run.learning_curve()
-        if last_projection(agent) is not None:
-            unfiltered = evaluate(WithoutFilter(model), run.make_env(num_envs, EVALUATION_SEED), self.eval_episodes)
-        return {
-            "method": method,
-            "seed": seed,
-            "timesteps": record.steps,
-            "train_violations": record.violations,
-            "train_infeasible": record.infeasible,
-            "train_intervention_rate": record.interventions / max(record.steps, 1),
-            **metrics,
-            "unfiltered_violation_free_success_rate": unfiltered["violation_free_success_rate"],
-            "unfiltered_mean_return": unfiltered["mean_return"],
-            "unfiltered_violations": unfiltered["violations"],
-            "train_wall_s": record.wall_s,
-            "steps_to_95": None if curve is None else curve.steps_to(0.95),
-            "predict_ms": _predict_ms(agent, run),
-        }
+        metrics = measure(run, model, agent, self.eval_episodes, on_episode=on_episode)
+        return {"method": method, "seed": seed, **metrics, "predict_ms": _predict_ms(agent, run)}
 
 
 def collect(comparison: Comparison, runs: list[dict[str, Any]]) -> dict[str, Any]:

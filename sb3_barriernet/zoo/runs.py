@@ -117,6 +117,18 @@ class ZooRun:
         shutil.rmtree(self.path, ignore_errors=True)
         subprocess.run(self.command(progress=progress), check=True, stdout=None if progress else subprocess.DEVNULL)
 
+    def train_here(self) -> None:
+        """Like :meth:`train`, in this process: for one that does nothing else and has imported everything already."""
+        if self.is_finished:
+            return
+        shutil.rmtree(self.path, ignore_errors=True)
+        register()
+        from rl_zoo3.train import train
+
+        _, _, _, script, *options = self.command(progress=False)
+        sys.argv = [script, *options]
+        train()
+
     def load(self) -> BaseAlgorithm:
         """The trained model, on the CPU."""
         register()
@@ -124,13 +136,19 @@ class ZooRun:
 
         return ALGOS[self.algo].load(self.model_file, device="cpu")
 
-    def make_env(self, num_envs: int, seed: int, **env_kwargs: object) -> VecEnv:
-        """The environment as it was in training, wrappers included, rewards not normalised."""
+    def make_env(
+        self, num_envs: int, seed: int, *, deployed: Mapping[str, Any] | None = None, **env_kwargs: object
+    ) -> VecEnv:
+        """The environment as it was in training, wrappers included, rewards not normalised.
+
+        :param deployed: hyperparameters, such as ``env_wrapper``, that differ from training
+        """
         from rl_zoo3 import create_test_env, get_saved_hyperparams
 
         for module in self.gym_packages:
             importlib.import_module(module)
         hyperparams, stats_path = get_saved_hyperparams(str(self.path / self.env_id), test_mode=True)
+        hyperparams.update(deployed or {})
         kwargs = {**hyperparams.pop("env_kwargs", {}), **env_kwargs}
         with contextlib.redirect_stdout(io.StringIO()):  # it announces the statistics that it loads, every time
             return create_test_env(

@@ -1,0 +1,47 @@
+"""Less noise towards the end of training."""
+
+from __future__ import annotations
+
+import numpy as np
+from stable_baselines3.common.callbacks import BaseCallback
+
+from sb3_barriernet.barrier_ppo.nominal_policy import NominalActorCriticPolicy
+from sb3_barriernet.errors import ConfigurationError
+
+
+class ActionStdSchedule(BaseCallback):
+    """Lets the std of the nominal action fall linearly over training; within a rollout and its update it is fixed.
+
+    In the Zoo's YAML::
+
+        callback:
+          - sb3_barriernet.barrier_ppo.ActionStdSchedule:
+              final: 0.4
+
+    :param final: std at the end of training, as a share of the std at its start
+    :raises ConfigurationError: unless ``0 < final <= 1``, or, when training starts, if the policy's std is not fixed
+    """
+
+    def __init__(self, final: float):
+        super().__init__()
+        if not 0.0 < final <= 1.0:
+            raise ConfigurationError(f"Found final={final}; expected 0 < final <= 1, what is left of the std.")
+        self.final = final
+
+    def _on_training_start(self) -> None:
+        policy = self.model.policy
+        if not isinstance(policy, NominalActorCriticPolicy):
+            raise ConfigurationError(
+                f"Found a {type(policy).__name__}; only policies with a fixed std can have it scheduled, "
+                "BarrierPPO's and NominalActorCriticPolicy."
+            )
+        self.initial_std: np.ndarray = policy.action_std.cpu().numpy()
+
+    def _on_rollout_start(self) -> None:
+        left = self.model._current_progress_remaining
+        policy = self.model.policy
+        assert isinstance(policy, NominalActorCriticPolicy)
+        policy.set_action_std(self.initial_std * (self.final + (1.0 - self.final) * left))
+
+    def _on_step(self) -> bool:
+        return True

@@ -1,0 +1,82 @@
+"""One job of a study: train, distill, measure, and write down each result when it is whole."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sb3_barriernet.barrier_ppo import BarrierPPO, distill
+from sb3_barriernet.errors import ConfigurationError
+from sb3_barriernet.evaluation import TrainingRecorder
+from sb3_barriernet.evaluation.agents import Predictor
+from sb3_barriernet.evaluation.provenance import provenance
+from sb3_barriernet.safety_filter import SafetyFilter
+from sb3_barriernet.zoo.comparison import write_json
+from sb3_barriernet.zoo.measurement import measure
+from sb3_barriernet.zoo.study import Job, StudyMethod
+
+
+def run_job(job: Job) -> list[dict[str, Any]]:
+    """Train unless that is done, and measure every method that has no result yet.
+
+    A job may be killed at any moment and run again: what is written is whole, and an attempt that is still alive
+    somewhere is waited for, never joined.
+
+    :return: results of all methods of the job
+    """
+    with _alone(job):
+        if not job.is_finished:
+            claim(job)
+            job.run.train_here()
+        return [_result(job, name, method) for name, method in job.methods.items()]
+
+
+def claim(job: Job) -> None:
+    """Refuse a folder in which the same method has been defined otherwise.
+
+    :raises ConfigurationError: if another study lives there
+    """
+    for method in job.methods:
+        wanted, file = _as_json(job.definition(method)), job.result_file(method).with_suffix(".definition.json")
+        if not file.exists():
+            write_json(file, wanted)
+        found = json.loads(file.read_text())
+        other = [key for key in wanted if found.get(key) != wanted[key]]
+        if other:
+            raise ConfigurationError(
+                f"Found another study in {job.folder}: there, {method!r} on {job.run.env_id} has another "
+                f"{', '.join(other)}: { {key: found.get(key) for key in other} } instead of "
+                f"{ {key: wanted[key] for key in other} }. Choose another --out, or remove that folder."
+            )
+
+
+def _as_json(content: dict[str, Any]) -> dict[str, Any]:
+    return json.loads(json.dumps(content, default=str))
+
+
+@contextmanager
+def _alone(job: Job) -> Iterator[None]:
+    """Hold the training's lock; the system lets go of it when the process ends, however it ends."""
+    job.run.folder.mkdir(parents=True, exist_ok=True)
+    with (job.run.folder / f"{job.run.env_id}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _result(job: Job, name: str, method: StudyMethod) -> dict[str, Any]:
+    file = job.result_file(name)
+    if not file.exists():
+        model = job.run.load()
+        if method.distill is not None:
+            assert isinstance(model, BarrierPPO)
+            env = job.run.make_env(model.n_envs, job.run.seed)
+            model = distill(model, env, method.distill, callback=TrainingRecorder())
+            model.save(file.with_suffix(".zip"))
+        agent: Predictor = SafetyFilter(model) if method.filter else model
+        metrics = measure(job.run, model, agent, job.eval_episodes, deployed=method.deploy)
+        origin = {"env": job.run.env_id, "method": name, "seed": job.run.seed}
+        write_json(file, {**origin, **metrics, "provenance": provenance()})
+    return json.loads(file.read_text())

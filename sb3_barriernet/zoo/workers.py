@@ -1,0 +1,57 @@
+"""Jobs in processes of their own, a few at a time: one that dies takes nothing along."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+
+from sb3_barriernet.zoo.study import Job
+from sb3_barriernet.zoo.study_job import run_job
+
+PRELOADED = ["rl_zoo3.train", "sb3_barriernet.zoo.study_job"]
+"""Imported once by the process from which the workers are forked; that alone takes as long as 50,000 training steps."""
+
+
+def run_locally(jobs: Sequence[Job], workers: int, attempts: int = 2) -> Iterator[tuple[Job, str | None]]:
+    """Run jobs in processes of this machine, and yield each with what went wrong, if anything did.
+
+    :param jobs: what to run
+    :param workers: processes at a time
+    :param attempts: how often a job is begun whose process was killed
+    """
+    start_method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+    context = multiprocessing.get_context(start_method)
+    if start_method == "forkserver":
+        context.set_forkserver_preload(PRELOADED)
+    pool = ThreadPoolExecutor(workers)
+    try:
+        futures = {pool.submit(_in_a_process, context, job, attempts): job for job in jobs}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+    finally:
+        for process in multiprocessing.active_children():  # none, unless the caller was interrupted
+            process.terminate()
+        pool.shutdown(cancel_futures=True)
+
+
+def _in_a_process(context: multiprocessing.context.BaseContext, job: Job, attempts: int) -> str | None:
+    log = job.run.folder / f"{job.run.env_id}.log"
+    for _ in range(attempts):
+        process = context.Process(target=_logged, args=(job, str(log)), name=job.name)  # type: ignore[attr-defined]
+        process.start()
+        process.join()
+        if process.exitcode == 0:
+            return None
+        if process.exitcode > 0:  # it failed by itself, and would again
+            return f"failed, see {log}"
+    return f"was killed {attempts} times, see {log}"
+
+
+def _logged(job: Job, log: str) -> None:
+    """The job's own process, from its first line on."""
+    os.makedirs(os.path.dirname(log), exist_ok=True)
+    sys.stdout = sys.stderr = open(log, "w", encoding="utf-8", buffering=1)  # noqa: SIM115, open to the very end
+    run_job(job)
