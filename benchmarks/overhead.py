@@ -1,4 +1,4 @@
-"""What the barrier costs: BarrierPPO against PPO on the same environment, inputs and hyperparameters.
+"""What the barrier costs, bare and with all it offers: BarrierPPO against PPO, same environment, inputs, settings.
 
     python benchmarks/overhead.py --rounds 5 --steps 65536 --out benchmarks/results/overhead.json
 
@@ -26,7 +26,9 @@ from sb3_barriernet import BarrierPPO, NominalActorCriticPolicy
 from sb3_barriernet.envs import PursuitEvasionBarrier, share_simulation
 
 ENV_ID = "PursuitEvasion-v0"
-SETTINGS = dict(n_steps=32, batch_size=256, n_epochs=10, learning_rate=1e-3, ent_coef=0.001, device="cpu")
+SETTINGS = dict(n_steps=32, batch_size=1024, n_epochs=10, learning_rate=2e-3, ent_coef=0.001, device="cpu")
+ALL_ON = dict(correction_coef=1.0, correction_loss_coef=0.1, learn_gains=True)
+BASELINE = "ppo"
 PREDICT_CALLS = 2000
 
 
@@ -38,7 +40,8 @@ def make_env(seed: int) -> VecEnv:
 def make_models(seed: int) -> dict[str, PPO]:
     return {
         "barrierppo": BarrierPPO("MlpPolicy", make_env(seed), seed=seed, **SETTINGS),
-        "ppo": PPO(NominalActorCriticPolicy, make_env(seed), seed=seed, **SETTINGS),
+        "barrierppo, penalty, loss and gains": BarrierPPO("MlpPolicy", make_env(seed), seed=seed, **SETTINGS, **ALL_ON),
+        BASELINE: PPO(NominalActorCriticPolicy, make_env(seed), seed=seed, **SETTINGS),
     }
 
 
@@ -74,15 +77,22 @@ def measure(rounds: int, steps: int) -> dict[str, Any]:
     samples: list[dict[str, dict[str, float]]] = []
     for seed in range(rounds):
         models = make_models(seed)
-        order = list(models) if seed % 2 == 0 else list(models)[::-1]
+        first = seed % len(models)
+        order = [*models][first:] + [*models][:first]
         samples.append({name: time_training(models[name], steps) for name in order})
         print(f"round {seed}: {samples[-1]}", flush=True)
     predict = time_predict(models)
     ratios = {
-        key: statistics.median(sample["barrierppo"][key] / sample["ppo"][key] for sample in samples)
-        for key in ("train_s", "update_s", "rollout_s")
+        name: {
+            **{
+                key: statistics.median(sample[name][key] / sample[BASELINE][key] for sample in samples)
+                for key in ("train_s", "update_s", "rollout_s")
+            },
+            "predict_us": predict[name] / predict[BASELINE],
+        }
+        for name in predict
+        if name != BASELINE
     }
-    ratios["predict_us"] = predict["barrierppo"] / predict["ppo"]
     return {"ratios": ratios, "predict_us": predict, "rounds": samples}
 
 
@@ -101,8 +111,8 @@ def main() -> None:
     }
     args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_text(json.dumps(result, indent=2) + "\n")
-    for name, ratio in result["ratios"].items():
-        print(f"{name:12s} BarrierPPO / PPO = {ratio:.3f}")
+    for name, ratios in result["ratios"].items():
+        print(f"{name} / PPO: " + ", ".join(f"{key} {ratio:.3f}" for key, ratio in ratios.items()))
 
 
 if __name__ == "__main__":

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 
+from sb3_barriernet.report.results_table import by_environment, number
 from sb3_barriernet.report.style import COLORS, figure
 from sb3_barriernet.report.table import Run, count, percent, spread
 
@@ -28,33 +29,35 @@ FIGURE = "study.png"
 def write_study_report(folder: Path) -> Path:
     """``report.md`` and its figure beside the ``results.json`` of a folder."""
     content = json.loads((folder / "results.json").read_text())
-    runs = content["runs"]
-    plot_study(runs, folder / FIGURE)
+    plot_study(content["runs"], folder / FIGURE)
     report = folder / "report.md"
-    report.write_text(study_text(content), encoding="utf-8")
+    title = f"# Study: {content['study'].replace('_', ' ')}"
+    report.write_text(f"{title}\n\n{study_section(content, FIGURE)}\n\n{how_to_repeat(content)}\n", encoding="utf-8")
     return report
 
 
-def study_text(content: dict[str, Any]) -> str:
-    """Markdown of the whole report.
+def study_section(content: Mapping[str, Any], figure_link: str) -> str:
+    """Markdown of everything that was found.
 
     :param content: of ``results.json``
+    :param figure_link: where the figure is, seen from the page
     """
-    runs: list[Run] = content["runs"]
-    parts = [f"# Study: {content['study'].replace('_', ' ')}", NOTES, f"![every method]({FIGURE})"]
-    for env_id in dict.fromkeys(run["env"] for run in runs):
-        of_env = [run for run in runs if run["env"] == env_id]
-        parts += [f"## {env_id}", _budget(of_env), study_table(of_env)]
-    versions = ", ".join(f"{name} {version}" for name, version in content["versions"].items())
-    parts.append(f"## How to repeat this\n\n```\n{content['command']}\n```\n\n{content['machine']}; {versions}.")
-    return "\n\n".join(part.strip() for part in parts) + "\n"
+    parts = [NOTES.strip(), f"![every method]({figure_link})"]
+    for env_id, runs in by_environment(content["runs"]).items():
+        parts += [f"### {env_id}", _budget(runs), study_table(runs)]
+    return "\n\n".join(parts)
+
+
+def how_to_repeat(content: Mapping[str, Any]) -> str:
+    """The command, machines and versions."""
+    origins = "\n\n".join(f"{origin}." for origin in dict.fromkeys(run["origin"] for run in content["runs"]))
+    return f"## How to repeat this\n\n```\n{content['command']}\n```\n\n{origins}"
 
 
 def _budget(runs: Sequence[Run]) -> str:
     seeds = sorted({run["seed"] for run in runs})
-    steps = sorted({run["timesteps"] for run in runs})
     return (
-        f"{', '.join(count(number) for number in steps)} training steps; seeds {', '.join(map(str, seeds))}; "
+        f"{min(run['timesteps'] for run in runs):,} training steps; seeds {', '.join(map(str, seeds))}; "
         f"{runs[0]['episodes']:,} evaluation episodes a run."
     )
 
@@ -66,50 +69,59 @@ def has_goal(runs: Sequence[Run]) -> bool:
 
 def study_table(runs: Sequence[Run]) -> str:
     """One line a method on one environment."""
-    score, form = (
-        ("violation_free_success_rate", percent) if has_goal(runs) else ("mean_return", lambda value: f"{value:.4g}")
-    )
-    name = "safe success" if has_goal(runs) else "return"
-    columns: list[tuple[str, str, Any]] = [
-        (f"{name}, filtered", score, form),
-        (f"{name}, unfiltered", f"unfiltered_{score}", form),
-        ("intervention", "intervention_rate", percent),
-        ("violating steps, training", "train_violations", count),
-        ("violating steps, evaluation", "violations", count),
+    goal = has_goal(runs)
+    score, form = ("violation_free_success_rate", percent) if goal else ("mean_return", number)
+    name = "safe success" if goal else "return"
+    columns: list[tuple[str, str, Any, bool]] = [
+        (f"{name}, filtered", score, form, True),
+        (f"{name}, unfiltered", f"unfiltered_{score}", form, False),
+        ("intervention", "intervention_rate", percent, True),
+        ("violating steps, training", "train_violations", count, False),
+        ("violating steps, filtered", "violations", count, True),
+        ("violating steps, unfiltered", "unfiltered_violations", count, False),
     ]
-    if has_goal(runs):
-        columns.append(("steps to 95 %", "steps_to_95", lambda value: f"{value / 1000:.0f}k"))
+    if goal:
+        columns.append(("steps to 95 %", "steps_to_95", lambda value: f"{value / 1000:.0f}k", False))
     lines = ["| | " + " | ".join(title for title, *_ in columns) + " |", "|---" * (len(columns) + 1) + "|"]
     for method in dict.fromkeys(run["method"] for run in runs):
         chosen = [run for run in runs if run["method"] == method]
-        cells = [spread([run[key] for run in chosen], form) for _, key, form in columns]
+        cells = [
+            spread([run[key] for run in chosen], form) if chosen[0]["filtered"] or not of_filter else "n/a"
+            for _, key, form, of_filter in columns
+        ]
         lines.append("| " + " | ".join([method, *cells]) + " |")
     return "\n".join(lines)
 
 
 def plot_study(runs: Sequence[Run], path: Path) -> None:
-    """For every environment the score with and without the filter, and below it the intervention; a dot a seed."""
-    env_ids = list(dict.fromkeys(run["env"] for run in runs))
-    methods = list(dict.fromkeys(run["method"] for run in runs))
-    with figure(2, width=5.2, height=1.2 + 0.28 * len(methods), rows=len(env_ids)) as (fig, axes):
-        for env_id, (score, intervention) in zip(env_ids, zip(axes[::2], axes[1::2], strict=True), strict=True):
-            of_env = [run for run in runs if run["env"] == env_id]
+    """For every environment the score with and without the filter, and beside it the intervention; a dot a seed."""
+    environments = by_environment(runs)
+    most = max(len({run["method"] for run in of_env}) for of_env in environments.values())
+    with figure(2, width=5.2, height=1.2 + 0.2 * most, rows=len(environments)) as (fig, axes):
+        for (env_id, of_env), score, intervention in zip(environments.items(), axes[::2], axes[1::2], strict=True):
+            methods = list(dict.fromkeys(run["method"] for run in of_env))
             _plot_score(score, of_env, methods)
             score.set_title(env_id)
-            _dots(intervention, of_env, methods, "intervention_rate", 100.0, COLORS["barrierppo"], "o", "intervention")
-            intervention.set(xlabel="intervention [% of steps]", yticklabels=[])
-            intervention.set_xscale("symlog", linthresh=1.0)
-            intervention.set_xlim(left=-0.1)
-        axes[0].legend(loc="lower left", fontsize=8)
+            _plot_intervention(intervention, of_env, methods)
+        fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper left", ncols=2, fontsize=9)
         fig.savefig(path)
 
 
 def _plot_score(ax: plt.Axes, runs: Sequence[Run], methods: Sequence[str]) -> None:
     goal = has_goal(runs)
     score, scale = ("violation_free_success_rate", 100.0) if goal else ("mean_return", 1.0)
-    _dots(ax, runs, methods, f"unfiltered_{score}", scale, COLORS["ppo"], "D", "filter taken away")
-    _dots(ax, runs, methods, score, scale, COLORS["barrierppo"], "o", "as trained to act")
+    filtered = [run for run in runs if run["filtered"]]
+    _dots(ax, runs, methods, f"unfiltered_{score}", scale, COLORS["ppo"], "D", "without a filter")
+    _dots(ax, filtered, methods, score, scale, COLORS["barrierppo"], "o", "behind the filter")
     ax.set(xlabel="safe success [%]" if goal else "return")
+
+
+def _plot_intervention(ax: plt.Axes, runs: Sequence[Run], methods: Sequence[str]) -> None:
+    filtered = [run for run in runs if run["filtered"]]
+    _dots(ax, filtered, methods, "intervention_rate", 100.0, COLORS["barrierppo"], "o", "intervention")
+    ax.set(xlabel="intervention [% of steps]", yticklabels=[])
+    ax.set_xscale("symlog", linthresh=1.0)
+    ax.set_xlim(left=-0.1)
 
 
 def _dots(
@@ -127,6 +139,6 @@ def _dots(
         values = scale * np.array([run[key] for run in runs if run["method"] == method])
         if len(values):
             ax.plot(values, np.full(len(values), place), marker, color=color, markersize=4, alpha=0.6, mew=0)
-            ax.plot([values.mean()], [place], "|", color=color, markersize=12, mew=1.6)
+            ax.plot([values.mean()], [place], "|", color=color, markersize=10, mew=1.6)
     ax.plot([], [], marker, color=color, label=label)
     ax.set(yticks=range(len(methods)), yticklabels=methods, ylim=(len(methods) - 0.5, -0.5))

@@ -56,11 +56,11 @@ def _values(runs: Sequence[Run], method: str, key: str) -> list[Any]:
     return [run[key] for run in runs if run["method"] == method]
 
 
-def spread(values: list[Any], form: Any) -> str:
-    """Mean, and the range where values differ; None is what was not reached."""
+def spread(values: list[Any], form: Any, unknown: str = "not reached") -> str:
+    """Mean, and the range where values differ; None is what is not known."""
     known = [value for value in values if value is not None]
     if not known:
-        return "not reached"
+        return unknown
     text = form(sum(known) / len(known))
     if len(known) < len(values):
         return f"{text} ({len(known)} of {len(values)} seeds)"

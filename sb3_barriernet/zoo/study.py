@@ -19,6 +19,7 @@ Hyperparameters come from the YAML files of the RL Zoo; ``params`` replaces some
 from __future__ import annotations
 
 import difflib
+import hashlib
 import importlib
 import itertools
 import json
@@ -114,6 +115,15 @@ class Job:
             "deploy": dict(chosen.deploy),
         }
 
+    def fingerprint(self, method: str) -> str:
+        """Short for the definition: results of equal fingerprints are interchangeable."""
+        definition = json.dumps(self.definition(method), sort_keys=True, default=str)
+        return hashlib.sha256(definition.encode()).hexdigest()[:12]
+
+    def is_filtered(self, method: str) -> bool:
+        """Whether a filter stands between the agent of a method and its environment."""
+        return self.methods[method].filter or self.run.algo == "barrierppo"
+
 
 @dataclass(frozen=True)
 class Study:
@@ -196,7 +206,7 @@ def _environment(env_id: str, settings: dict[str, Any], path: Path) -> dict[str,
     return {
         **settings,
         "gym_packages": tuple(settings.get("gym_packages", ())),
-        "conf_folder": None if folder is None else Path(folder),
+        "conf_folder": None if folder is None else Path(folder).resolve(),  # workers may live elsewhere
     }
 
 

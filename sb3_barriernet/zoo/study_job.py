@@ -34,6 +34,13 @@ def run_job(job: Job) -> list[dict[str, Any]]:
         return [_result(job, name, method) for name, method in job.methods.items()]
 
 
+def write_results(job: Job, results: list[dict[str, Any]]) -> None:
+    """Write down what another machine has found, unless it has done so itself on a shared disk."""
+    for method, result in zip(job.methods, results, strict=True):
+        if not job.result_file(method).exists():
+            write_json(job.result_file(method), result)
+
+
 def claim(job: Job) -> None:
     """Refuse a folder in which the same method has been defined otherwise.
 

@@ -1,4 +1,4 @@
-"""Jobs in processes of their own, a few at a time: one that dies takes nothing along."""
+"""Jobs in processes of their own, on this machine or on many: one that dies takes nothing along."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
+from sb3_barriernet.errors import ConfigurationError, MissingPackageError
 from sb3_barriernet.zoo.study import Job
-from sb3_barriernet.zoo.study_job import run_job
+from sb3_barriernet.zoo.study_job import run_job, write_results
 
 PRELOADED = ["rl_zoo3.train", "sb3_barriernet.zoo.study_job"]
 """Imported once by the process from which the workers are forked; that alone takes as long as 50,000 training steps."""
@@ -55,3 +56,37 @@ def _logged(job: Job, log: str) -> None:
     os.makedirs(os.path.dirname(log), exist_ok=True)
     sys.stdout = sys.stderr = open(log, "w", encoding="utf-8", buffering=1)  # noqa: SIM115, open to the very end
     run_job(job)
+
+
+def run_on_dask(jobs: Sequence[Job], address: str) -> Iterator[tuple[Job, str | None]]:
+    """Run jobs on the workers of a Dask cluster, and yield each with what went wrong, if anything did.
+
+    Workers train in a folder of the same name, on a disk of their own or a shared one; results come back and are
+    written here. The job of a worker that dies is begun again by another, as often as the scheduler allows. Workers
+    must have one thread: ``dask worker ADDRESS --nthreads 1``.
+
+    :param address: of the scheduler, for example ``tcp://10.0.0.1:8786``
+    :raises MissingPackageError: if Dask is not installed
+    :raises ConfigurationError: if no scheduler answers
+    """
+    try:
+        from distributed import Client
+        from distributed import as_completed as completed
+    except ImportError as error:
+        raise MissingPackageError(
+            "Running a study on many machines needs Dask. Install it with: pip install 'sb3-barriernet[distributed]'"
+        ) from error
+    try:
+        client = Client(address, timeout=10, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"Found no Dask scheduler at {address!r}: {error} Start one with `dask scheduler` and give its address, "
+            "for example tcp://10.0.0.1:8786."
+        ) from error
+    with client:
+        futures = {client.submit(run_job, job, key=f"{job.name} in {job.folder}", pure=False): job for job in jobs}
+        for future in completed(futures):
+            job, failure = futures[future], future.exception()
+            if failure is None:
+                write_results(job, future.result())
+            yield job, None if failure is None else f"failed: {failure!r}"

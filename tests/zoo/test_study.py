@@ -14,6 +14,7 @@ import pytest
 from sb3_barriernet.errors import ConfigurationError
 from sb3_barriernet.zoo.study import read_study
 from sb3_barriernet.zoo.study_job import claim, run_job
+from sb3_barriernet.zoo.study_record import collect
 from sb3_barriernet.zoo.workers import run_locally
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "study.py"
@@ -98,14 +99,18 @@ def test_the_folder_of_another_study_is_refused_before_anything_starts(tmp_path)
     assert not list((tmp_path / "out").rglob("*.zip"))
 
 
+def folders(folder: Path) -> list[str]:
+    return ["--out", str(folder / "out"), "--report", str(folder / "report")]
+
+
 def run_script(folder: Path) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(SCRIPT), str(folder / "study.yml"), "--out", str(folder / "out")]
+    command = [sys.executable, str(SCRIPT), str(folder / "study.yml"), *folders(folder)]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=280)
 
 
 def test_the_whole_script_goes_on_where_it_was_killed_and_repeats_nothing(tmp_path):
     write(tmp_path, STUDY.replace("seeds: [0, 1]", "seeds: [0]"))
-    command = [sys.executable, str(SCRIPT), str(tmp_path / "study.yml"), "--out", str(tmp_path / "out")]
+    command = [sys.executable, str(SCRIPT), str(tmp_path / "study.yml"), *folders(tmp_path)]
     first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     results = tmp_path / "out" / "results" / ENV_ID
     deadline = time.monotonic() + 120
@@ -119,7 +124,7 @@ def test_the_whole_script_goes_on_where_it_was_killed_and_repeats_nothing(tmp_pa
     second = run_script(tmp_path)
     assert second.returncode == 0, second.stderr
     assert (results / "ours" / "seed_0.json").stat().st_mtime_ns == before
-    runs = json.loads((tmp_path / "out" / "results.json").read_text())["runs"]
+    runs = json.loads((tmp_path / "report" / "results.json").read_text())["runs"]
     assert [run["method"] for run in runs] == ["ours", "ours, distilled", "plain", "filtered"]
     ours, distilled, plain, filtered = runs
     assert (
@@ -127,9 +132,26 @@ def test_the_whole_script_goes_on_where_it_was_killed_and_repeats_nothing(tmp_pa
     )
     assert (ours["timesteps"], distilled["timesteps"]) == (2048, 4096)
     assert plain["train_violations"] > 0
-    report = (tmp_path / "out" / "report.md").read_text()
+    report = (tmp_path / "report" / "report.md").read_text()
     assert "ours, distilled" in report
-    assert (tmp_path / "out" / "study.png").stat().st_size > 1000
+    assert (tmp_path / "report" / "study.png").stat().st_size > 1000
+
+
+def test_a_report_keeps_numbers_whose_trainings_are_gone_as_long_as_they_mean_the_same(tmp_path):
+    write(tmp_path, STUDY.replace("seeds: [0, 1]", "seeds: [0]"))
+    chosen = read_study(tmp_path / "study.yml").jobs(tmp_path / "out")
+    recorded = [
+        {"env": ENV_ID, "method": method, "seed": 0, "definition": job.fingerprint(method)}
+        for job in chosen
+        for method in job.methods
+    ]
+    file = tmp_path / "results.json"
+    file.write_text(json.dumps({"runs": recorded}))
+    assert collect(chosen, file) == recorded
+
+    write(tmp_path, STUDY.replace("seeds: [0, 1]", "seeds: [0]").replace("distill: 2048", "distill: 4096"))
+    others = read_study(tmp_path / "study.yml").jobs(tmp_path / "out")
+    assert [run["method"] for run in collect(others, file)] == ["ours", "plain", "filtered"]
 
 
 def test_a_job_that_is_being_done_elsewhere_is_waited_for(tmp_path):
