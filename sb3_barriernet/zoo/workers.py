@@ -15,6 +15,9 @@ from sb3_barriernet.zoo.study_job import run_job, write_results
 PRELOADED = ["rl_zoo3.train", "sb3_barriernet.zoo.study_job"]
 """Imported once by the process from which the workers are forked; that alone takes as long as 50,000 training steps."""
 
+SCHEDULER_TIMEOUT = 10.0
+"""How long a Dask scheduler may take to answer, s."""
+
 
 def run_locally(jobs: Sequence[Job], workers: int, attempts: int = 2) -> Iterator[tuple[Job, str | None]]:
     """Run jobs in processes of this machine, and yield each with what went wrong, if anything did.
@@ -77,7 +80,7 @@ def run_on_dask(jobs: Sequence[Job], address: str) -> Iterator[tuple[Job, str | 
             "Running a study on many machines needs Dask. Install it with: pip install 'sb3-barriernet[distributed]'"
         ) from error
     try:
-        client = Client(address, timeout=10, set_as_default=False)
+        client = Client(address, timeout=SCHEDULER_TIMEOUT)
     except (OSError, ValueError) as error:
         raise ConfigurationError(
             f"Found no Dask scheduler at {address!r}: {error} Start one with `dask scheduler` and give its address, "
@@ -85,7 +88,7 @@ def run_on_dask(jobs: Sequence[Job], address: str) -> Iterator[tuple[Job, str | 
         ) from error
     with client:
         futures = {client.submit(run_job, job, key=f"{job.name} in {job.folder}", pure=False): job for job in jobs}
-        for future in completed(futures):
+        for future in completed(list(futures)):
             job, failure = futures[future], future.exception()
             if failure is None:
                 write_results(job, future.result())

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from sb3_barriernet.errors import ConfigurationError
+from sb3_barriernet.zoo import workers
 from sb3_barriernet.zoo.study import Job, read_study
 from sb3_barriernet.zoo.workers import run_locally, run_on_dask
 
@@ -45,7 +46,7 @@ def test_a_cluster_that_loses_a_worker_finds_the_same_as_one_machine(tmp_path):
 
     with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
         victim = next(iter(cluster.workers.values())).pid
-        killer = threading.Thread(target=kill_when_busy, args=(victim, clustered))
+        killer = threading.Thread(target=kill_when_busy, args=(victim, clustered), daemon=True)
         killer.start()
         outcomes = [failure for _, failure in run_on_dask(clustered, cluster.scheduler_address)]
         killer.join()
@@ -60,6 +61,7 @@ def kill_when_busy(pid: int, listed: list[Job]) -> None:
     os.kill(pid, signal.SIGKILL)
 
 
-def test_a_scheduler_that_does_not_answer_is_refused(tmp_path):
+def test_a_scheduler_that_does_not_answer_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(workers, "SCHEDULER_TIMEOUT", 0.5)
     with pytest.raises(ConfigurationError, match=r"no Dask scheduler at 'tcp://127.0.0.1:9'.*dask scheduler"):
         list(run_on_dask(jobs(tmp_path / "study"), "tcp://127.0.0.1:9"))
