@@ -32,7 +32,8 @@ def write_study_report(folder: Path) -> Path:
     plot_study(content["runs"], folder / FIGURE)
     report = folder / "report.md"
     title = f"# Study: {content['study'].replace('_', ' ')}"
-    report.write_text(f"{title}\n\n{study_section(content, FIGURE)}\n\n{how_to_repeat(content)}\n", encoding="utf-8")
+    parts = [title, study_section(content, FIGURE), "## How to repeat this", how_to_repeat(content)]
+    report.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     return report
 
 
@@ -51,7 +52,7 @@ def study_section(content: Mapping[str, Any], figure_link: str) -> str:
 def how_to_repeat(content: Mapping[str, Any]) -> str:
     """The command, machines and versions."""
     origins = "\n\n".join(f"{origin}." for origin in dict.fromkeys(run["origin"] for run in content["runs"]))
-    return f"## How to repeat this\n\n```\n{content['command']}\n```\n\n{origins}"
+    return f"```\n{content['command']}\n```\n\n{origins}"
 
 
 def _budget(runs: Sequence[Run]) -> str:

@@ -1,9 +1,6 @@
 """The examples as tasks of the RL Zoo."""
 
 import importlib
-import json
-import subprocess
-import sys
 from pathlib import Path
 
 import gymnasium as gym
@@ -14,6 +11,7 @@ import yaml
 from sb3_barriernet.errors import ConfigurationError
 from sb3_barriernet.rows import check_spaces
 from sb3_barriernet.zoo.runs import ZooRun
+from sb3_barriernet.zoo.study import read_study
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / "examples" / "hyperparams"
@@ -51,15 +49,16 @@ def test_a_run_reads_the_configuration_that_it_is_given(tmp_path):
         _ = ZooRun("ppo", "SafePendulum-v0", 0, tmp_path).hyperparameters
 
 
-@pytest.mark.slow
-def test_the_table_script_trains_evaluates_and_repeats_nothing(tmp_path):
-    command = [sys.executable, str(ROOT / "scripts" / "results_table.py"), "--only", "SafePendulum-v0", "--seeds", "0"]
-    command += ["--timesteps", "2048", "--eval-episodes", "4", "--runs", str(tmp_path), "--out", str(tmp_path / "t.md")]
-    subprocess.run(command, check=True, cwd=ROOT, timeout=280)
-    models = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("Safe*.zip")}
-    (barrier, ppo, filtered) = json.loads((tmp_path / "SafePendulum-v0" / "results.json").read_text())["runs"]
-    assert barrier["train_violations"] == barrier["violations"] == filtered["violations"] == 0
-    assert ppo["train_violations"] > 500
-    assert "| SafePendulum-v0 | BarrierPPO |" in (tmp_path / "t.md").read_text()
-    subprocess.run(command, check=True, cwd=ROOT, timeout=280)
-    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("Safe*.zip")} == models
+def test_the_study_of_every_environment_leaves_none_out():
+    study = read_study(ROOT / "studies" / "every_environment.yml")
+    listed = {
+        name
+        for folder in (ROOT / "hyperparams", CONFIGS)
+        for name in yaml.safe_load((folder / "barrierppo.yml").read_text())
+    }
+    assert set(study.environments) == listed - {"default"}
+
+
+def test_the_committed_studies_can_be_read():
+    for file in (ROOT / "studies").glob("*.yml"):
+        assert read_study(file).jobs(Path("out"))
