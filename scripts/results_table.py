@@ -3,8 +3,13 @@
     python scripts/results_table.py --workers 2
 
 The environments are the registered tasks and the examples, with the hyperparameters that hyperparams/ and
-examples/hyperparams/ have for them; every training runs through the RL Zoo. What is finished is not repeated, and the
-table is written anew after every environment.
+examples/hyperparams/ have for them; every training runs through the RL Zoo. What is finished is not repeated.
+
+The numbers of each environment are kept in docs/results/table/, and the table is written anew from all of them after
+every environment. So a new environment, or one trained again, needs no other:
+
+    python scripts/results_table.py --only SafeReacher-v0
+    python scripts/results_table.py --rebuild
 """
 
 from __future__ import annotations
@@ -64,26 +69,34 @@ def choose(known: list[Comparison], only: list[str] | None) -> set[str]:
     return set(only or names)
 
 
-def compare(comparison: Comparison, workers: int) -> dict[str, Any]:
-    """Train and evaluate what is missing; the content of ``results.json``."""
+def compare(comparison: Comparison, workers: int) -> list[dict[str, Any]]:
+    """Train and evaluate what is missing; the metrics of all runs."""
     comparison.claim_folder()
     name, runs = comparison.env_id, comparison.zoo_runs()
     for run in tqdm(comparison.train(workers=workers, progress=False), total=len(runs), desc=f"training {name}"):
         tqdm.write(f"trained {run.algo} on {name}, seed {run.seed}")
     pairs = [(method, seed) for method in comparison.methods for seed in comparison.seeds]
-    evaluated = [comparison.evaluate(method, seed) for method, seed in tqdm(pairs, desc=f"evaluating {name}")]
-    before = earlier(comparison)
-    if before and before["runs"] == evaluated:
-        return before
-    results = collect(comparison, evaluated)
-    write_json(comparison.folder / "results.json", results)
-    return results
+    return [comparison.evaluate(method, seed) for method, seed in tqdm(pairs, desc=f"evaluating {name}")]
 
 
-def earlier(comparison: Comparison) -> dict[str, Any] | None:
-    """Results of an earlier call, which the table keeps."""
-    path = comparison.folder / "results.json"
-    return json.loads(path.read_text()) if path.exists() else None
+def record(comparison: Comparison, runs: list[dict[str, Any]], folder: Path) -> None:
+    """Keep the metrics and where they are from; those that are kept already stay as they are."""
+    earlier = recorded([comparison], folder).get(comparison.env_id)
+    if earlier is None or earlier["runs"] != runs:
+        settings = {"hyperparameters": comparison.settings()["hyperparameters"]}
+        write_json(folder / f"{comparison.env_id}.json", collect(comparison, runs) | settings)
+
+
+def recorded(known: list[Comparison], folder: Path) -> dict[str, dict[str, Any]]:
+    """The results of every environment that has some, in the order of the table."""
+    paths = {comparison.env_id: folder / f"{comparison.env_id}.json" for comparison in known}
+    return {name: json.loads(path.read_text(encoding="utf-8")) for name, path in paths.items() if path.exists()}
+
+
+def write_table(table: Path, known: list[Comparison], folder: Path) -> None:
+    """The table of everything that is recorded."""
+    table.parent.mkdir(parents=True, exist_ok=True)
+    table.write_text(results_report(recorded(known, folder)), encoding="utf-8")
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -94,29 +107,35 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--eval-episodes", type=int, default=200)
     parser.add_argument("--workers", type=int, default=1, help="trainings at a time")
     parser.add_argument("--conf-folder", type=Path, default=ROOT / "hyperparams", help="YAML of the registered tasks")
+    parser.add_argument("--rebuild", action="store_true", help="train nothing: write the table from what is recorded")
     parser.add_argument("--runs", type=Path, default=ROOT / "results" / "table", help="folder of the trainings")
+    parser.add_argument("--records", type=Path, default=ROOT / "docs" / "results" / "table", help="the numbers")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "results.md", help="the table")
     return parser.parse_args()
+
+
+def train(known: list[Comparison], arguments: argparse.Namespace) -> list[str]:
+    """Record what is chosen, one environment after the other, and the table each time; those that failed."""
+    chosen, failed = choose(known, arguments.only), []
+    for comparison in known:
+        if comparison.env_id not in chosen:
+            continue
+        try:
+            record(comparison, compare(comparison, arguments.workers), arguments.records)
+        except subprocess.CalledProcessError as error:
+            tqdm.write(f"error: a training failed; repeat it to see why: {' '.join(map(str, error.cmd))}")
+            failed.append(comparison.env_id)
+        write_table(arguments.out, known, arguments.records)
+    return failed
 
 
 def main() -> None:
     arguments = parse_arguments()
     known = comparisons(arguments)
-    chosen, failed = choose(known, arguments.only), []
-    results = {comparison.env_id: earlier(comparison) for comparison in known}
-    for comparison in known:
-        if comparison.env_id not in chosen:
-            continue
-        try:
-            results[comparison.env_id] = compare(comparison, arguments.workers)
-        except subprocess.CalledProcessError as error:
-            tqdm.write(f"error: a training failed; repeat it to see why: {' '.join(map(str, error.cmd))}")
-            failed.append(comparison.env_id)
-            continue
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        arguments.out.write_text(results_report({name: r for name, r in results.items() if r}), encoding="utf-8")
+    failed = [] if arguments.rebuild else train(known, arguments)
+    write_table(arguments.out, known, arguments.records)
     if failed:
-        sys.exit(f"error: not in the table: {', '.join(failed)}. The same command tries them again.")
+        sys.exit(f"error: not trained: {', '.join(failed)}. The same command tries them again.")
     print(arguments.out.read_text(encoding="utf-8"))
 
 

@@ -54,10 +54,11 @@ def test_a_run_reads_the_configuration_that_it_is_given(tmp_path):
 @pytest.mark.slow
 def test_the_table_script_trains_evaluates_and_repeats_nothing(tmp_path):
     command = [sys.executable, str(ROOT / "scripts" / "results_table.py"), "--only", "SafePendulum-v0", "--seeds", "0"]
-    command += ["--timesteps", "2048", "--eval-episodes", "4", "--runs", str(tmp_path), "--out", str(tmp_path / "t.md")]
+    command += ["--timesteps", "2048", "--eval-episodes", "4", "--runs", str(tmp_path / "runs")]
+    command += ["--records", str(tmp_path), "--out", str(tmp_path / "t.md")]
     subprocess.run(command, check=True, cwd=ROOT, timeout=280)
     models = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("Safe*.zip")}
-    (barrier, ppo, filtered) = json.loads((tmp_path / "SafePendulum-v0" / "results.json").read_text())["runs"]
+    (barrier, ppo, filtered) = json.loads((tmp_path / "SafePendulum-v0.json").read_text())["runs"]
     assert barrier["train_violations"] == barrier["violations"] == filtered["violations"] == 0
     assert ppo["train_violations"] > 500
     assert "| SafePendulum-v0 | BarrierPPO |" in (tmp_path / "t.md").read_text()
