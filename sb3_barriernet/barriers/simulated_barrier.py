@@ -128,8 +128,9 @@ class SimulatedBarrier:
         """Backup actions ``(..., M)``."""
         if self.backup is None:
             return np.broadcast_to(0.5 * (self.low + self.high), (*x.shape[:-1], self.action_dim))
-        actions = [self.backup(x[index], *parameters) for index in np.ndindex(x.shape[:-1])]
-        actions = np.reshape(np.asarray(actions, dtype=np.float64), (*x.shape[:-1], self.action_dim))
+        actions = np.empty((*x.shape[:-1], self.action_dim))
+        for index in np.ndindex(x.shape[:-1]):
+            actions[index] = self.backup(x[index], *parameters)
         return np.clip(actions, self.low, self.high)
 
     def _simulate(self, x: np.ndarray, probes: np.ndarray) -> np.ndarray:
