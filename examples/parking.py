@@ -1,33 +1,30 @@
 """A car park of highway-env, made safe: the car touches neither wall nor car, not even while it learns.
 
-    pip install sb3-barriernet[examples]
-    python examples/parking.py [timesteps]
-
-docs/third-party-environments.md says why braking is always allowed, and what the margin is for.
+pip install sb3-barriernet[examples]
+python examples/parking.py [timesteps]
 """
 
 import sys
 
 import gymnasium as gym
 import numpy as np
-from highway_env import utils
 from stable_baselines3 import PPO
 
 from sb3_barriernet import ActionMap, BarrierObservation, BarrierPPO, ViolationCounter, assert_invariant
 from sb3_barriernet.barriers import BrakingCarBarrier
+from sb3_barriernet.envs.swift_parking import SwiftParking
 
-PARKED, WALLS, MARGIN = 8, 4, 0.05  # cars, walls, m
+PARKED, WALLS, MARGIN = 8, 4, 0.05  # cars, walls, m; docs/third-party-environments.md says what the margin is for
 ACCELERATION, STEERING, SLIP = 5.0, np.pi / 4, np.arctan(0.5)  # m/s^2, rad; the slip at full steering
 
 
 def make_env() -> gym.Env:
-    return gym.make("parking-v0", config={"vehicles_count": PARKED})
+    return SwiftParking(gym.make("parking-v0", config={"vehicles_count": PARKED}))
 
 
 def make_safe(env: gym.Env) -> gym.Env:
     """Act by acceleration and slip angle, held for three frames, and publish the rows of all walls and parked cars."""
-    high = np.array([ACCELERATION, SLIP], dtype=np.float32)
-    box = gym.spaces.Box(-high, high)
+    box = gym.spaces.Box(np.float32([-ACCELERATION, -SLIP]), np.float32([ACCELERATION, SLIP]))
     env = ActionMap(env, lambda u: [u[0] / ACCELERATION, np.arctan(2 * np.tan(u[1])) / STEERING], box)
     car = BrakingCarBarrier(PARKED + WALLS, box, length=5, width=2, dt=1 / 15, frames=3, margin=MARGIN)
     return BarrierObservation(env, car, car_and_obstacles)
@@ -44,12 +41,14 @@ def obstacles(env: gym.Env) -> list:
 
 def clearance(env: gym.Env) -> float:
     """Metres to the nearest obstacle by highway-env's own polygons, -1 in a crash."""
-    return -1.0 if env.vehicle.crashed else min(gap(env.vehicle.polygon(), o.polygon()) for o in obstacles(env))
+    car, others = env.vehicle.polygon(), np.array([thing.polygon() for thing in obstacles(env)])
+    return -1.0 if env.vehicle.crashed else np.maximum(gaps(car, others), gaps(others, car)).min()
 
 
-def gap(a: np.ndarray, b: np.ndarray) -> float:  # between the shadows of two rectangles on their own sides
-    normals = [np.array([-y, x]) / np.hypot(x, y) for x, y in np.concatenate([np.diff(a, axis=0), np.diff(b, axis=0)])]
-    return max(utils.interval_distance(*utils.project_polygon(a, n), *utils.project_polygon(b, n)) for n in normals)
+def gaps(a: np.ndarray, b: np.ndarray) -> np.ndarray:  # between the shadows of polygons on the sides of the first
+    sides = np.diff(a, axis=-2) @ [[0.0, 1.0], [-1.0, 0.0]]
+    p, q = (sides @ np.swapaxes(c, -2, -1) / np.linalg.norm(sides, axis=-1, keepdims=True) for c in (a, b))
+    return np.maximum(q.min(axis=-1) - p.max(axis=-1), p.min(axis=-1) - q.max(axis=-1)).max(axis=-1)
 
 
 if __name__ == "__main__":

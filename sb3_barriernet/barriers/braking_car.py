@@ -135,9 +135,9 @@ class BrakingCarBarrier:
 
     def _followed_gaps(self, x: np.ndarray, obstacles: np.ndarray, directions: np.ndarray) -> np.ndarray:
         """The least gaps ``(..., O)`` of a state, or of those side by side, along the direction of each obstacle."""
-        *passed, last = np.split(x, x.shape[-1] // 4, axis=-1)
-        gaps = [self.gaps(last, obstacles)]
-        gaps += [self._gaps(state, obstacles, self.dt * state[..., 3]) for state in passed]
-        least = np.minimum.reduce(gaps)
+        states = x.reshape(*x.shape[:-1], -1, 4)
+        longer = self.dt * states[..., 3]
+        longer[..., -1] = self.stop(states[..., -1, 3])
+        least = self._gaps(states, obstacles, longer).min(axis=-3)
         chosen = np.broadcast_to(directions[..., None], (*least.shape[:-1], 1))
         return np.take_along_axis(least, chosen, axis=-1)[..., 0]

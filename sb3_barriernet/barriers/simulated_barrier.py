@@ -70,6 +70,7 @@ class SimulatedBarrier:
         self.low, self.high = action_space.low.astype(np.float64), action_space.high.astype(np.float64)
         self.gamma, self.backup, self.curved, self.shrink = float(gamma), backup, curved, float(shrink)
         self._corners = _corners(self.action_dim, curved)
+        self._upwards = np.array(list(itertools.product((False, True), repeat=self.action_dim)))
 
     @property
     def action_dim(self) -> int:
@@ -84,8 +85,10 @@ class SimulatedBarrier:
     def rows(self, x: np.ndarray, *parameters: np.ndarray) -> np.ndarray:
         """Barrier rows ``(..., K, M + 2)`` at states ``(..., N)``, simulated one state after the other."""
         x = np.asarray(x, dtype=np.float64)
+        if not parameters:
+            return self._rows_at(x)
         rows = np.empty((*x.shape[:-1], self.num_rows, self.action_dim + EXTRA_COLUMNS))
-        for index in np.ndindex(x.shape[:-1]):
+        for index in np.ndindex(x.shape[:-1]):  # `h` need not broadcast parameters against probes
             rows[index] = self._rows_at(x[index], *(values[index] for values in parameters))
         return rows
 
@@ -107,32 +110,44 @@ class SimulatedBarrier:
         return change + self.start_values(x, *parameters) - after
 
     def _rows_at(self, x: np.ndarray, *parameters: np.ndarray) -> np.ndarray:
+        """Rows at one state ``(N,)``, or at many ``(..., N)`` where there are no parameters."""
         backup = self._backup_at(x, *parameters)
         sides = self._sides(backup)
-        probes = (backup + self._corners * sides[:, None]).reshape(-1, self.action_dim)
-        values = self.start_values(self.simulate(x, probes), *parameters)
-        values = values.reshape(len(sides), len(self._corners), self.num_functions)
-        a = np.swapaxes(_planes_below(self._corners, values) / sides[..., None], 1, 2)
-        now = self.start_values(x, *parameters)
-        drift = values[:, 0] - a @ backup - now
-        rows = np.empty((*drift.shape, self.action_dim + EXTRA_COLUMNS))
-        rows[..., : self.action_dim], rows[..., -2], rows[..., -1] = a, drift, self.gamma * now
-        return rows.reshape(self.num_rows, -1)
+        probes = backup[..., None, None, :] + self._corners * sides[..., None, :]
+        values = self.start_values(self._simulate(x, probes), *parameters)
+        values = values.reshape(*probes.shape[:-1], self.num_functions)
+        a = np.swapaxes(_planes_below(self._corners, values) / sides[..., None], -2, -1)
+        now = self.start_values(x, *parameters)[..., None, :]
+        rows = np.empty((*a.shape[:-1], self.action_dim + EXTRA_COLUMNS))
+        rows[..., : self.action_dim] = a
+        rows[..., -2] = values[..., 0, :] - (a * backup[..., None, None, :]).sum(axis=-1) - now
+        rows[..., -1] = self.gamma * now
+        return rows.reshape(*x.shape[:-1], self.num_rows, -1)
 
     def _backup_at(self, x: np.ndarray, *parameters: np.ndarray) -> np.ndarray:
+        """Backup actions ``(..., M)``."""
         if self.backup is None:
-            return 0.5 * (self.low + self.high)
-        return np.clip(np.asarray(self.backup(x, *parameters), dtype=np.float64), self.low, self.high)
+            return np.broadcast_to(0.5 * (self.low + self.high), (*x.shape[:-1], self.action_dim))
+        actions = np.empty((*x.shape[:-1], self.action_dim))
+        for index in np.ndindex(x.shape[:-1]):
+            actions[index] = self.backup(x[index], *parameters)
+        return np.clip(actions, self.low, self.high)
+
+    def _simulate(self, x: np.ndarray, probes: np.ndarray) -> np.ndarray:
+        """Next states ``(..., P, N)`` of states ``(..., N)`` under actions ``(..., Q, V, M)``, ``P = Q V``."""
+        probes = probes.reshape(*x.shape[:-1], -1, self.action_dim)
+        after = np.stack([self.simulate(x[index], probes[index]) for index in np.ndindex(x.shape[:-1])])
+        return after.reshape(*probes.shape[:-1], -1)
 
     def _sides(self, backup: np.ndarray) -> np.ndarray:
-        """Ways ``(Q, M)`` from the backup to corners of the box: the farthest, or one in every quadrant."""
+        """Ways ``(..., Q, M)`` from the backup to corners of the box: the farthest, or one in every quadrant."""
         down, up = self.low - backup, self.high - backup
         farther = np.where(up >= -down, up, down)
         if not self.curved:
-            return farther[None]
-        both = np.stack([down, up])
-        both = np.where(np.abs(both) > AT_AN_END * (self.high - self.low), both, farther)
-        return np.array(list(itertools.product(*both.T)))
+            return farther[..., None, :]
+        nothing = AT_AN_END * (self.high - self.low)
+        down, up = (np.where(np.abs(side) > nothing, side, farther)[..., None, :] for side in (down, up))
+        return np.where(self._upwards, up, down)
 
     def _check(self, values: np.ndarray) -> None:
         if values.shape[-1] != self.num_functions:
@@ -150,8 +165,8 @@ def _corners(action_dim: int, curved: bool) -> np.ndarray:
 
 
 def _planes_below(corners: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Rise ``(Q, M, H)`` along each axis of planes through the first of ``values (Q, V, H)``, above none of them."""
-    rises = values - values[:, :1]
-    along = rises[:, 1 : 1 + corners.shape[-1]]
-    above = np.einsum("vm,qmh->qvh", corners, along) - rises
-    return along - (above[:, 1:] / corners[1:].sum(axis=-1)[:, None]).max(axis=1, keepdims=True)
+    """Rise ``(..., M, H)`` along each axis of planes through the first of ``values (..., V, H)``, above none."""
+    rises = values - values[..., :1, :]
+    along = rises[..., 1 : 1 + corners.shape[-1], :]
+    above = np.einsum("vm,...mh->...vh", corners, along) - rises
+    return along - (above[..., 1:, :] / corners[1:].sum(axis=-1)[:, None]).max(axis=-2, keepdims=True)

@@ -43,13 +43,14 @@ class SymbolicArray:
         """
         arrays = [np.asarray(argument, dtype=np.float64) for argument in arguments]
         self._check_widths(arrays)
-        lead = np.broadcast_shapes(*(array.shape[:-1] for array in arrays))
-        values = np.empty((*lead, *self.shape))
         with np.errstate(divide="ignore", invalid="ignore"):
-            entries = self._function(*(array[..., i] for array in arrays for i in range(array.shape[-1])))
-        for index, entry in zip(np.ndindex(self.shape), entries, strict=True):
-            values[(..., *index)] = entry
-        return values
+            entries = self._function(*[array[..., i] for array in arrays for i in range(array.shape[-1])])
+        if all(array.ndim == 1 for array in arrays):
+            return np.array(entries, dtype=np.float64).reshape(self.shape)
+        values = np.empty((*np.broadcast_shapes(*(array.shape[:-1] for array in arrays)), len(entries)))
+        for i, entry in enumerate(entries):
+            values[..., i] = entry
+        return values.reshape(*values.shape[:-1], *self.shape)
 
     def torch(self, *arguments: Any) -> Any:
         """The same for torch tensors, differentiable."""

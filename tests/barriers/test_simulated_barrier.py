@@ -101,6 +101,18 @@ def test_parameters_reach_h_and_the_backup():
     np.testing.assert_allclose(barrier.start_values(np.zeros(2), np.full(2, 0.25)), 0.75, atol=2e-6)
 
 
+@pytest.mark.parametrize("curved", [False, True])
+@pytest.mark.parametrize("backup", [None, lambda x: [0.9 * x[0], -2.0]])
+def test_rows_of_many_states_are_those_of_each_bitwise(curved, backup):
+    def simulate(x, actions):
+        return x + np.sin(actions) * (1.0 + x)
+
+    barrier = SimulatedBarrier(simulate, lambda x: 1.0 - x**2, 2, BOX, backup=backup, curved=curved)
+    x = RNG.uniform(-0.9, 0.9, size=(4, 5, 2))
+    each = [[barrier.rows(state) for state in states] for states in x]
+    np.testing.assert_array_equal(barrier.rows(x), each)
+
+
 def test_mistakes_are_named():
     with pytest.raises(GainError, match=r"gamma = 1\.5"):
         SimulatedBarrier(lambda x, u: x + u, lambda x: x, 2, BOX, 1.5)

@@ -10,6 +10,7 @@ from gymnasium.spaces import Box
 
 from sb3_barriernet.barriers import SymbolicBarrier
 from sb3_barriernet.barriers.geometry import inside_disc, limits, outside_disc
+from sb3_barriernet.envs import literature
 from sb3_barriernet.errors import ConfigurationError, GainError, RowShapeError
 from sb3_barriernet.projection.row_filter import RowFilter
 from sb3_barriernet.rows import split_rows
@@ -44,6 +45,19 @@ def test_copies_that_are_not_there_are_padding():
     np.testing.assert_allclose(barrier.values(np.zeros(2), parameters), [2.0, np.inf])
     with pytest.raises(RowShapeError, match=r"expected \(\.\.\., 2, 3\)"):
         barrier.rows(np.zeros(2), parameters[0])
+
+
+@pytest.mark.parametrize("name", ["ChengPendulum", "EmamCars", "EmamUnicycle"])
+def test_the_rows_of_one_state_are_those_of_a_batch_bitwise(name):
+    env = getattr(literature, f"{name}Barrier")(getattr(literature, f"{name}Env")())
+    env.reset(seed=0)
+    states = []
+    for _ in range(50):
+        env.step(env.action_space.high)
+        states.append(env.read_state())
+    batch = env.barrier.rows(*(np.stack(parts) for parts in zip(*states, strict=True)))
+    np.testing.assert_array_equal(batch, [env.barrier.rows(*state) for state in states])
+    assert len(np.unique(batch[:, 0], axis=0)) == 50
 
 
 def test_barriers_travel_to_worker_processes_and_print():
