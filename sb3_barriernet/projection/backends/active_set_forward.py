@@ -31,12 +31,12 @@ def run_forward(problem: Problem) -> tuple[Tensor, Details]:
         0 if backup is None else backup.data_ptr(),
         0 if backup is None or backup.dim() == 1 else dim,
     )
-    screen = load_kernel("forward", "screen")
+    screen = load_kernel("screen")
     pending = in_chunks(screen, pack_forward, arguments, batch, screen_scratch(rows, dim))
     if pending == BAD_WEIGHT:
         refuse_weight(problem.weight)
     if pending:
-        solve_pending = load_kernel("general", "solve_pending")
+        solve_pending = load_kernel("solve_pending")
         in_chunks(solve_pending, pack_forward, arguments, batch, solve_scratch(rows, dim))
     return action, details
 

@@ -51,7 +51,7 @@ def _pull_back(problem: Problem, details: Details, gradient: Tensor, wanted: tup
     addresses = [0 if result is None else result.data_ptr() for result in results]
     _, faces, _ = details.addresses()
     arguments = (*where, faces, gradient.data_ptr(), *addresses)
-    in_chunks(load_kernel("adjoint", "pull_back"), pack_backward, arguments, batch, backward_scratch(dim))
+    in_chunks(load_kernel("pull_back"), pack_backward, arguments, batch, backward_scratch(dim))
     del tensors
     if low.dim() == 1:  # What the batch shares collects the gradients of all samples.
         results[3:5] = [None if result is None else result.sum(0) for result in results[3:5]]
