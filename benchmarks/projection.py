@@ -145,7 +145,10 @@ def policy_ratio() -> tuple[float, float]:
 
 
 def first_calls() -> list[tuple[str, float, float]]:
-    """Seconds of the first call in a fresh process, with an empty and a filled cache, torch imported before."""
+    """Seconds of the first call in a fresh process, with an empty and a filled cache, torch imported before.
+
+    The programs are those of the last build; without them, or where sources were edited since, numba adds its own time.
+    """
     code = (
         "import torch, time; from sb3_barriernet.projection import project; torch.manual_seed(0)\n"
         "u, A, c = torch.randn(64, {m}), torch.randn(64, 12, {m}), torch.randn(64, 12) + 1\n"
@@ -182,9 +185,7 @@ def write_report(path: Path, tables: dict[str, dict[tuple, tuple]], command: str
     lines += [f"- B = 1, no gradient: {project * 1e6:.1f} us; SB3's `policy.forward`: {policy * 1e6:.0f} us; "
               f"{100 * project / policy:.1f} %."]  # fmt: skip
     for name, cold, cached in first_calls():
-        lines += [
-            f"- First call, {name}: {cold:.1f} s to compile, {cached:.2f} s from the cache (numba's import included)."
-        ]
+        lines += [f"- First call, {name}: {cold:.1f} s to compile, {cached:.2f} s from the cache."]
     for title, results in tables.items():
         for direction in ("forward", "forward + backward"):
             lines += ["", f"## {title}, {direction}: time of a call", "", *_table(results, direction)]

@@ -5,7 +5,8 @@ from sb3_barriernet.projection.barrier_layer import BarrierLayer
 from sb3_barriernet.projection.layer import ProjectionLayer
 from sb3_barriernet.projection.registry import register_backend
 from sb3_barriernet.projection.residuals import Residuals, residuals
-from sb3_barriernet.projection.result import Projection, Status
+from sb3_barriernet.projection.result import Projection
+from sb3_barriernet.projection.status import Status
 
 __all__ = [
     "BarrierLayer",

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from sb3_barriernet.projection.problem import Vector, make_problem
-from sb3_barriernet.projection.registry import get_backend
+from sb3_barriernet.projection.registry import ACTIVE_SET, get_backend
 from sb3_barriernet.projection.result import Projection
+from sb3_barriernet.projection.setup import repeat
 
 _HAS_NUMBA = importlib.util.find_spec("numba") is not None
 
@@ -66,5 +67,6 @@ def project(
     :raises BackendError: if there is no such backend, or it cannot work on these tensors
     """
     traced = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
-    problem = make_problem(u_nom, A, c, low, high, weight, backup, remember=not traced)
-    return get_backend(backend or ("active_set" if _HAS_NUMBA and not traced else "torch"))(problem)
+    solve = get_backend(backend or ("active_set" if _HAS_NUMBA and not traced else "torch"))
+    repeated = repeat(u_nom, A, c, low, high, weight, backup) if solve is ACTIVE_SET and not traced else None
+    return repeated or solve(make_problem(u_nom, A, c, low, high, weight, backup))

@@ -13,32 +13,31 @@ from sb3_barriernet.projection.memory import allocate
 class Details:
     """Slack, status and faces of a batch. Making three tensors of them takes longer than solving one sample."""
 
-    __slots__ = ("batch", "dim", "memory")
+    __slots__ = ("batch", "dim", "faces_address", "memory", "num_rows", "slack_address", "status_address")
 
-    def __init__(self, batch: int, dim: int):
+    def __init__(self, batch: int, rows: int, dim: int):
         self.batch = batch
+        self.num_rows = rows
         self.dim = dim
         self.memory = allocate(batch * (2 * dim + 13))
-
-    def addresses(self) -> tuple[int, int, int]:
-        """Of slack, faces and status."""
-        start = ctypes.addressof(self.memory)
-        faces = start + 8 * self.batch
-        return start, faces, faces + 2 * self.batch * (self.dim + 2)
+        self.slack_address = ctypes.addressof(self.memory)
+        self.faces_address = self.slack_address + 8 * batch
+        self.status_address = self.faces_address + 2 * batch * (dim + 2)
 
     def slack(self) -> Tensor:
         """``(B,)`` float64"""
-        return self._tensor(torch.float64, self.batch, 0)
+        return self._tensor(torch.float64, self.batch, self.slack_address)
 
     def faces(self) -> Tensor:
         """``(B, M + 2)`` int16"""
-        return self._tensor(torch.int16, self.batch * (self.dim + 2), 8 * self.batch).view(self.batch, self.dim + 2)
+        width = self.dim + 2
+        return self._tensor(torch.int16, self.batch * width, self.faces_address).view(self.batch, width)
 
     def status(self) -> Tensor:
         """``(B,)`` int8"""
-        return self._tensor(torch.int8, self.batch, self.batch * (2 * self.dim + 12))
+        return self._tensor(torch.int8, self.batch, self.status_address)
 
-    def _tensor(self, dtype: torch.dtype, count: int, start: int) -> Tensor:
+    def _tensor(self, dtype: torch.dtype, count: int, address: int) -> Tensor:
         if count == 0:
             return torch.empty(0, dtype=dtype)
-        return torch.frombuffer(self.memory, dtype=dtype, count=count, offset=start)
+        return torch.frombuffer(self.memory, dtype=dtype, count=count, offset=address - self.slack_address)

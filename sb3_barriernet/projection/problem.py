@@ -44,11 +44,9 @@ def make_problem(
     high: Vector,
     weight: Vector | None,
     backup: Vector | None,
-    remember: bool = False,
 ) -> Problem:
     """Check shapes and bring everything but ``u_nom`` to float64 on its device.
 
-    :param remember: whether bounds that the last call brought too need no second look
     :raises RowShapeError: if ``A`` or ``c`` do not fit ``u_nom``
     :raises ConfigurationError: if anything else does not fit
     """
@@ -57,35 +55,15 @@ def make_problem(
         _refuse_shapes(u_nom, A, c)
     if u_nom.dtype is not torch.float32 and u_nom.dtype is not torch.float64:
         _refuse_dtype(u_nom)
-    if not (remember and low is _last_box.low and high is _last_box.high and dim == _last_box.dim and u_nom.is_cpu):
-        low, high = _bring_box(low, high, u_nom, batch, dim, remember)
+    below = _bring_vector("low", low, u_nom, batch, dim)
+    above = _bring_vector("high", high, u_nom, batch, dim)
+    if below.dim() != above.dim():
+        below, above = below.expand(batch, dim), above.expand(batch, dim)
     if weight is not None:
         weight = _bring_weight(weight, u_nom, batch, dim)
     if backup is not None:
         backup = _bring_vector("backup", backup, u_nom, batch, dim)
-    return Problem(u_nom, _double(A, u_nom), _double(c, u_nom), low, high, weight, backup)
-
-
-class _Box(NamedTuple):
-    """Bounds that were found ready to use, which the next call most likely brings again."""
-
-    low: Tensor | None
-    high: Tensor | None
-    dim: int
-
-
-_last_box = _Box(None, None, 0)
-
-
-def _bring_box(low: Vector, high: Vector, like: Tensor, batch: int, dim: int, remember: bool) -> tuple[Tensor, Tensor]:
-    global _last_box
-    below = _bring_vector("low", low, like, batch, dim)
-    above = _bring_vector("high", high, like, batch, dim)
-    if below.dim() != above.dim():
-        return below.expand(batch, dim), above.expand(batch, dim)
-    if remember and below is low and above is high and below.dim() == 1 and like.is_cpu:
-        _last_box = _Box(below, above, dim)
-    return below, above
+    return Problem(u_nom, _double(A, u_nom), _double(c, u_nom), below, above, weight, backup)
 
 
 def _double(tensor: Tensor, like: Tensor) -> Tensor:

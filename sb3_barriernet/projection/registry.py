@@ -26,8 +26,11 @@ def _lazily(module: str) -> Backend:
     return load_and_solve
 
 
+ACTIVE_SET = _lazily("active_set")
+"""The compiled backend."""
+
 _BACKENDS: dict[str, Backend] = {
-    "active_set": _lazily("active_set"),
+    "active_set": ACTIVE_SET,
     "torch": unrolled.solve,
     "cvxpylayers": _lazily("cvxpylayers"),
 }

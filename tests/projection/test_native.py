@@ -1,17 +1,23 @@
-"""Machine code is kept, checked, and loaded without the compiler."""
+"""Programs are shipped, machine code is kept, both are checked, and loaded without the compiler."""
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
+import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from sb3_barriernet.projection import Status, project
-from sb3_barriernet.projection.kernels import native
+from sb3_barriernet.projection.kernels import files, native, programs
 from tests.projection.oracles import random_batch
+
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 ONE_ACTION = (
     "import sys, torch\n"
@@ -21,21 +27,63 @@ ONE_ACTION = (
 )
 
 
+def _run(code: str, **variables: str) -> str:
+    command, env = [sys.executable, "-c", code], {**os.environ, **variables}
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout.strip()
+
+
 def test_what_is_compiled_once_runs_without_the_compiler():
     exec(ONE_ACTION)  # this process leaves the code behind
-    run = subprocess.run([sys.executable, "-c", ONE_ACTION], capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == "0.5 False"
+    assert _run(ONE_ACTION) == "0.5 False"
+
+
+def test_what_is_shipped_is_compiled_without_numba(tmp_path):
+    programs.ship_programs()
+    assert _run(ONE_ACTION, NUMBA_CACHE_DIR=str(tmp_path)) == "0.5 False"
+    assert [file.name.split("-")[0] for file in tmp_path.iterdir()] == ["screen"]
+
+
+@pytest.mark.slow
+def test_a_wheel_built_without_torch_carries_its_programs(tmp_path):
+    source, unpacked = tmp_path / "source", tmp_path / "unpacked"
+    unwanted = shutil.ignore_patterns(".*", "__pycache__", "*.bc", "docs", "tests")
+    shutil.copytree(REPOSITORY, source, ignore=unwanted)
+    build = "import sys; sys.modules['torch'] = None; from hatchling.cli import hatchling; hatchling()"
+    command = [sys.executable, "-c", build, "build", "--target", "wheel"]
+    subprocess.run(command, cwd=source, check=True, capture_output=True)
+    (wheel,) = source.glob("dist/*-py3-none-any.whl")
+    zipfile.ZipFile(wheel).extractall(unpacked)
+    assert _run(ONE_ACTION, NUMBA_CACHE_DIR=str(tmp_path), PYTHONPATH=str(unpacked)) == "0.5 False"
+
+
+def test_programs_of_other_sources_or_another_llvm_are_translated_anew(monkeypatch, tmp_path):
+    empty = programs.llvm.parse_assembly("").as_bitcode()
+    translated: list[str] = []
+    monkeypatch.setattr(programs, "HERE", tmp_path)
+    monkeypatch.setattr(programs, "sources", lambda: "these")
+    monkeypatch.setattr(programs, "_translate", lambda name: translated.append(name) or empty)
+    programs.ship_programs()
+    assert translated == list(programs.ENTRIES)
+    programs.load_program("screen")
+    programs.ship_programs()
+    assert translated == list(programs.ENTRIES), "What is up to date is used as it is."
+    files.write(tmp_path / "screen.bc", b"not a program of this LLVM", "these")
+    programs.load_program("screen")
+    monkeypatch.setattr(programs, "sources", lambda: "edited")
+    programs.load_program("pull_back")
+    assert translated[3:] == ["screen", "pull_back"]
 
 
 def test_damaged_code_is_never_run(tmp_path):
     file = tmp_path / "kernel.o"
-    native._write(file, bytes(range(200)))
+    files.write(file, bytes(range(200)))
     content = file.read_bytes()
-    assert native._read(file) == bytes(range(200))
+    assert files.read(file) == bytes(range(200))
+    assert files.read(file, "written under another key") is None
     flipped = content[:40] + bytes([content[40] ^ 1]) + content[41:]
     for damaged in (content[:-100], b"", flipped):
         file.write_bytes(damaged)
-        assert native._read(file) is None
+        assert files.read(file) is None
     assert list(tmp_path.iterdir()) == [file]
 
 
@@ -44,8 +92,8 @@ def test_other_sources_other_code(monkeypatch, tmp_path):
     before = native._stamp(machine)
     assert native._stamp(machine) == before
     (tmp_path / "kernels").mkdir()
-    (tmp_path / "result.py").write_text("")
-    monkeypatch.setattr(native, "HERE", tmp_path / "kernels")
+    (tmp_path / "status.py").write_text("")
+    monkeypatch.setattr(programs, "HERE", tmp_path / "kernels")
     assert native._stamp(machine) != before
 
 
@@ -54,10 +102,13 @@ def test_nothing_is_lost_where_nothing_can_be_written(monkeypatch, tmp_path):
     blocked.write_text("no folder")
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(blocked))
     monkeypatch.setenv("XDG_CACHE_HOME", str(blocked))
-    monkeypatch.setattr(native, "HERE", blocked)
-    folder = native._cache_folder()
-    native._write(folder / "kernel.o", b"code")
-    assert native._read(folder / "kernel.o") is None
+    monkeypatch.setattr(native, "_compile", lambda name, machine: compiled.append(name) or b"code")
+    monkeypatch.setattr(native, "_link", lambda code, name, machine: code)
+    monkeypatch.setattr(programs, "HERE", blocked)
+    monkeypatch.setattr(programs, "sources", lambda: "these")
+    compiled: list[str] = []
+    assert native.load_kernel.__wrapped__("screen") == b"code"
+    assert compiled == ["screen"]
 
 
 @pytest.mark.parametrize("rows", [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 4095, 4097])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import torch
+from torch._C import _are_functorch_transforms_active
 
 from sb3_barriernet.errors import BackendError
-from sb3_barriernet.projection.backends.active_set_forward import run_forward
+from sb3_barriernet.projection.backends.active_set_forward import locate, run_forward
 from sb3_barriernet.projection.details import Details
 from sb3_barriernet.projection.problem import Problem
 from sb3_barriernet.projection.result import Projection
+from sb3_barriernet.projection.setup import needs_gradient, remember
 
 
 def solve(problem: Problem) -> Projection:
@@ -19,22 +21,23 @@ def solve(problem: Problem) -> Projection:
 
     :raises BackendError: inside a `torch.func` transform, where there is no memory to read
     """
-    if torch._C._are_functorch_transforms_active():
+    if _are_functorch_transforms_active():
         raise BackendError(
             "Found a `torch.func` transform; the backend 'active_set' reads the memory of tensors, which have none "
             "there. Use `backend='torch'`, or leave `backend` out to have it chosen."
         )
-    rows = problem.A.shape[1]
     if not problem.u.is_cpu:
         return _solve_here(problem)
-    if torch.is_grad_enabled() and _any_requires_grad(problem):
+    if torch.is_grad_enabled() and needs_gradient(*problem[:6]):
         from sb3_barriernet.projection.backends.active_set_gradient import ActiveSetProjection
 
         found: list[Details] = []
-        action = ActiveSetProjection.apply(found, *problem)
-        return Projection(action, None, None, None, rows, found[0])
-    action, details = run_forward(problem)
-    return Projection(action, None, None, None, rows, details)
+        action, details = ActiveSetProjection.apply(found, *problem), found[0]
+    else:
+        located = locate(problem)
+        action, details = run_forward(located.setup, located.u, len(located.u), located.pack())
+        remember(located.setup, run_forward)
+    return Projection(action, None, None, None, details.num_rows, details)
 
 
 def _solve_here(problem: Problem) -> Projection:
@@ -44,9 +47,3 @@ def _solve_here(problem: Problem) -> Projection:
     found = solve(problem._replace(**here))
     action, slack, status, faces = (part.to(there) for part in (found.action, found.slack, found.status, found.faces))
     return Projection(action, slack, status, faces, found.num_rows)
-
-
-def _any_requires_grad(problem: Problem) -> bool:
-    u, A, c, low, high, weight, _ = problem
-    shared = low.requires_grad or high.requires_grad or (weight is not None and weight.requires_grad)
-    return u.requires_grad or A.requires_grad or c.requires_grad or shared

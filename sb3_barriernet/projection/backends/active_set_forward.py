@@ -2,75 +2,69 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
 from sb3_barriernet.projection.backends.threads import in_chunks
 from sb3_barriernet.projection.backends.weights import factor_weight, refuse_weight
 from sb3_barriernet.projection.details import Details
-from sb3_barriernet.projection.kernels.layout import BAD_WEIGHT, pack_forward, screen_scratch, solve_scratch
+from sb3_barriernet.projection.kernels.layout import (
+    BAD_WEIGHT,
+    pack_results,
+    pack_tensors,
+    screen_scratch,
+    solve_scratch,
+)
 from sb3_barriernet.projection.kernels.native import load_kernel
 from sb3_barriernet.projection.problem import Problem
+from sb3_barriernet.projection.setup import Setup, make_setup
 
 
-def run_forward(problem: Problem) -> tuple[Tensor, Details]:
-    """Actions, and what was done to them."""
-    batch, rows, dim = problem.A.shape
-    # The tensors must stay alive while the kernels work on their addresses.
-    tensors, where = locate(problem)
-    backup = None if problem.backup is None else problem.backup.contiguous()
-    action = torch.empty_like(tensors[0])
-    details = Details(batch, dim)
-    slack, faces, status = details.addresses()
-    arguments = (
-        *where,
-        faces,
-        action.data_ptr(),
-        slack,
-        status,
-        0 if backup is None else backup.data_ptr(),
-        0 if backup is None or backup.dim() == 1 else dim,
-    )
-    screen = load_kernel("forward", "screen")
-    pending = in_chunks(screen, pack_forward, arguments, batch, screen_scratch(rows, dim))
-    if pending == BAD_WEIGHT:
-        refuse_weight(problem.weight)
-    if pending:
-        solve_pending = load_kernel("general", "solve_pending")
-        in_chunks(solve_pending, pack_forward, arguments, batch, solve_scratch(rows, dim))
-    return action, details
+class Located(NamedTuple):
+    """A problem in the memory layout that kernels read."""
+
+    setup: Setup
+    u: Tensor
+    A: Tensor
+    c: Tensor
+
+    def pack(self) -> bytes:
+        """Where the tensors lie. They must stay alive while kernels work on their addresses."""
+        A_batch, A_row, _ = self.A.stride()
+        single = self.u.dtype is torch.float32
+        return pack_tensors(self.u.data_ptr(), single, self.A.data_ptr(), A_batch, A_row, self.c.data_ptr())
 
 
-def locate(problem: Problem) -> tuple[list[Tensor], tuple[int, ...]]:
-    """Tensors in the memory layout that kernels read, and the arguments that tell where they are."""
-    u, A, c, low, high, weight, _ = problem
+def locate(problem: Problem) -> Located:
+    """Copies of what lies wrong, factors of the weight, and the rest as it is."""
+    u, A, c, low, high, weight, backup = problem
     _, rows, dim = A.shape
-    A_batch, A_row, A_column = A.stride()
-    if A_column != 1 and dim > 1:
-        A = A.contiguous()
-        A_batch, A_row, A_column = A.stride()
-    # Asking first costs less than having `contiguous` find that there is nothing to do.
-    u = u if u.is_contiguous() else u.contiguous()
-    c = c if c.is_contiguous() else c.contiguous()
-    low = low if low.is_contiguous() else low.contiguous()
-    high = high if high.is_contiguous() else high.contiguous()
-    weight_kind = 0
     if weight is not None:
-        weight_kind = weight.ndim
-        weight = weight.contiguous() if weight_kind == 1 else factor_weight(weight)
-    where = (
-        rows,
-        dim,
-        u.data_ptr(),
-        1 if u.dtype is torch.float32 else 0,
-        A.data_ptr(),
-        A_batch,
-        A_row,
-        c.data_ptr(),
-        low.data_ptr(),
-        high.data_ptr(),
-        dim if low.dim() == 2 else 0,
-        0 if weight is None else weight.data_ptr(),
-        weight_kind,
+        weight = weight.contiguous() if weight.dim() == 1 else factor_weight(weight)
+    backup = None if backup is None else backup.contiguous()
+    setup = make_setup(rows, dim, low.contiguous(), high.contiguous(), weight, backup)
+    return Located(setup, u.contiguous(), A if dim == 1 or A.stride(2) == 1 else A.contiguous(), c.contiguous())
+
+
+def run_forward(setup: Setup, u: Tensor, batch: int, tensors: bytes) -> tuple[Tensor, Details]:
+    """Actions of a located problem, and what was done to them.
+
+    :param u: its nominal actions
+    :param tensors: where they and the rows lie
+    """
+    rows, dim = setup.rows, setup.dim
+    action = torch.empty_like(u)
+    details = Details(batch, rows, dim)
+    given = (
+        tensors
+        + setup.packed
+        + pack_results(details.faces_address, action.data_ptr(), details.slack_address, details.status_address)
     )
-    return [u, A, c, low, high] if weight is None else [u, A, c, low, high, weight], where
+    pending = in_chunks(load_kernel("screen"), given, batch, screen_scratch(rows, dim))
+    if pending == BAD_WEIGHT:
+        refuse_weight(setup.weight)
+    if pending:
+        in_chunks(load_kernel("solve_pending"), given, batch, solve_scratch(rows, dim))
+    return action, details

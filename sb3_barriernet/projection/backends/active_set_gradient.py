@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sb3_barriernet.projection.backends.active_set_forward import locate, run_forward
+from sb3_barriernet.projection.backends.active_set_forward import Located, locate, run_forward
 from sb3_barriernet.projection.backends.threads import in_chunks
 from sb3_barriernet.projection.details import Details
 from sb3_barriernet.projection.faces import act_on_faces
-from sb3_barriernet.projection.kernels.layout import backward_scratch, pack_backward
+from sb3_barriernet.projection.kernels.layout import backward_scratch, pack_gradients
 from sb3_barriernet.projection.kernels.native import load_kernel
 from sb3_barriernet.projection.problem import Problem
 
@@ -23,7 +23,8 @@ class ActiveSetProjection(torch.autograd.Function):
     def forward(ctx: Any, found: list[Details], *parts: Tensor | None) -> Tensor:
         """Solve, and append what is known beside the action to ``found``."""
         problem = Problem(*parts)  # type: ignore[arg-type]
-        action, ctx.details = run_forward(problem)
+        located = ctx.located = locate(problem)
+        action, ctx.details = run_forward(located.setup, located.u, len(located.u), located.pack())
         found.append(ctx.details)
         ctx.save_for_backward(*problem[:6])
         return action
@@ -35,13 +36,14 @@ class ActiveSetProjection(torch.autograd.Function):
         wanted = ctx.needs_input_grad[1:7]
         if torch.is_grad_enabled():  # create_graph=True: the gradient itself has to be differentiable.
             return (None, *_differentiable_gradients(problem, ctx.details.faces(), gradient, wanted), None)
-        return (None, *_pull_back(problem, ctx.details, gradient, wanted), None)
+        return (None, *_pull_back(problem, ctx.located, ctx.details, gradient, wanted), None)
 
 
-def _pull_back(problem: Problem, details: Details, gradient: Tensor, wanted: tuple[bool, ...]) -> list[Tensor | None]:
+def _pull_back(
+    problem: Problem, located: Located, details: Details, gradient: Tensor, wanted: tuple[bool, ...]
+) -> list[Tensor | None]:
     u, A, c, low, _, weight, _ = problem
     batch, _, dim = A.shape
-    tensors, where = locate(problem)
     gradient = gradient.contiguous()
     shapes = (u.shape, A.shape, c.shape, (batch, dim), (batch, dim), (batch, dim, dim))
     results: list[Tensor | None] = [
@@ -49,10 +51,10 @@ def _pull_back(problem: Problem, details: Details, gradient: Tensor, wanted: tup
         for i, shape in enumerate(shapes)
     ]
     addresses = [0 if result is None else result.data_ptr() for result in results]
-    _, faces, _ = details.addresses()
-    arguments = (*where, faces, gradient.data_ptr(), *addresses)
-    in_chunks(load_kernel("adjoint", "pull_back"), pack_backward, arguments, batch, backward_scratch(dim))
-    del tensors
+    given = (
+        located.pack() + located.setup.packed + pack_gradients(details.faces_address, gradient.data_ptr(), *addresses)
+    )
+    in_chunks(load_kernel("pull_back"), given, batch, backward_scratch(dim))
     if low.dim() == 1:  # What the batch shares collects the gradients of all samples.
         results[3:5] = [None if result is None else result.sum(0) for result in results[3:5]]
     results[5] = _weight_gradient(results[5], weight)

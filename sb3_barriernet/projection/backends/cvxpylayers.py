@@ -18,7 +18,8 @@ from sb3_barriernet.projection.backends.endings import backup_action, round_into
 from sb3_barriernet.projection.backends.weights import factor_weight
 from sb3_barriernet.projection.faces import all_constraints, full_weight
 from sb3_barriernet.projection.problem import Problem
-from sb3_barriernet.projection.result import Projection, Status
+from sb3_barriernet.projection.result import Projection
+from sb3_barriernet.projection.status import Status
 
 try:
     import cvxpy as cp

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from functools import partial
 
 import torch
 
+from sb3_barriernet.projection.kernels.layout import pack_range
 from sb3_barriernet.projection.kernels.native import Kernel
 from sb3_barriernet.projection.memory import allocate
 
@@ -23,25 +23,24 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_pools.clear)
 
 
-def in_chunks(kernel: Kernel, pack: Callable[..., bytes], arguments: tuple[Any, ...], batch: int, scratch: int) -> int:
+def in_chunks(kernel: Kernel, given: bytes, batch: int, scratch: int) -> int:
     """Run the kernel over the batch, in up to ``torch.get_num_threads()`` threads.
 
-    :param arguments: all that the kernel is told but the range of samples and its scratch memory
+    :param given: all that the kernel is told but the range of samples and its scratch memory
     :param scratch: how many numbers of it each thread gets
     :return: sum of what the kernel returns, or the first negative of them
     """
-
-    def run(start: int, stop: int) -> int:
-        memory = allocate(8 * scratch)
-        return kernel(pack(start, stop, ctypes.addressof(memory), *arguments))
-
-    if batch < 2 * CHUNK:
-        return run(0, batch)
-    threads = min(torch.get_num_threads(), batch // CHUNK)
+    threads = 1 if batch < 2 * CHUNK else min(torch.get_num_threads(), batch // CHUNK)
     if threads == 1:
-        return run(0, batch)
+        memory = allocate(8 * scratch)
+        return kernel(pack_range(0, batch, ctypes.addressof(memory)) + given)
     if threads not in _pools:
         _pools[threads] = ThreadPoolExecutor(threads, thread_name_prefix="projection")
     edges = [batch * i // threads for i in range(threads + 1)]
-    codes = list(_pools[threads].map(run, edges[:-1], edges[1:]))
+    codes = list(_pools[threads].map(partial(_run, kernel, given, scratch), edges[:-1], edges[1:]))
     return min(codes) if min(codes) < 0 else sum(codes)
+
+
+def _run(kernel: Kernel, given: bytes, scratch: int, start: int, stop: int) -> int:
+    memory = allocate(8 * scratch)
+    return kernel(pack_range(start, stop, ctypes.addressof(memory)) + given)

@@ -17,7 +17,8 @@ from sb3_barriernet.projection.backends.endings import backup_action, round_into
 from sb3_barriernet.projection.backends.weights import factor_weight, refuse_unless
 from sb3_barriernet.projection.faces import act_on_faces, all_constraints
 from sb3_barriernet.projection.problem import Problem
-from sb3_barriernet.projection.result import Projection, Status
+from sb3_barriernet.projection.result import Projection
+from sb3_barriernet.projection.status import Status
 
 GRAPH_ITERATIONS = 8
 """Iterations in a static graph, for each action and for the slack."""

@@ -32,7 +32,7 @@ from sb3_barriernet.projection.kernels.screening import (
     rows_hold,
 )
 from sb3_barriernet.projection.kernels.views import bytes_, integers, reals, shorts
-from sb3_barriernet.projection.result import Status
+from sb3_barriernet.projection.status import Status
 
 INACTIVE = int(Status.INACTIVE)
 ACTIVE = int(Status.ACTIVE)

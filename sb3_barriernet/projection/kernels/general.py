@@ -26,7 +26,7 @@ from sb3_barriernet.projection.kernels.sample import (
     store_faces,
 )
 from sb3_barriernet.projection.kernels.views import bytes_, integers, reals, shorts
-from sb3_barriernet.projection.result import Status
+from sb3_barriernet.projection.status import Status
 
 INVALID = int(Status.INVALID)
 INACTIVE = int(Status.INACTIVE)

@@ -7,35 +7,43 @@ the problem, and one compiled kernel serves every dtype and memory layout.
 from __future__ import annotations
 
 import struct
+from functools import cache
 
 (
     START,  # samples START to STOP
     STOP,
     SCRATCH,  # address of as many numbers as the functions below ask for
-    ROWS,  # K
-    DIM,  # M
     U,  # address of the contiguous nominal actions (B, M)
     SINGLE,  # 1 if they, the actions and their gradients are float32, 0 if float64
     A,  # address of the coefficients, with strides of batch and row in elements
     A_BATCH,
     A_ROW,
     C,  # address of the contiguous offsets (B, K)
+    ROWS,  # K
+    DIM,  # M
     LOW,  # address of the lower bounds
     HIGH,
     BOX_BATCH,  # M, or 0 where all samples share the box
     WEIGHT,  # address: the diagonal (M,) of kind 1; L and its inverse (2, M, M) of kind 2; (B, 2, M, M) of kind 3
     WEIGHT_KIND,  # 0 for the identity
+    BACKUP,  # address of the backup action, 0 for the default
+    BACKUP_BATCH,  # M, or 0 where all samples share it
     FACES,  # address (B, M + 2) int16
     # To solve: addresses of the results
     ACTION,  # (B, M)
     SLACK,  # (B,) float64, zeros before the first kernel
     STATUS,  # (B,) int8
-    BACKUP,  # address of the backup action, 0 for the default
-    BACKUP_BATCH,  # M, or 0 where all samples share it
 ) = range(22)
 
 # To differentiate: addresses of the incoming gradient and of those wanted, 0 for those that are not
-GRADIENT, GRAD_U, GRAD_A, GRAD_C, GRAD_LOW, GRAD_HIGH, GRAD_WEIGHT = range(17, 24)
+GRADIENT, GRAD_U, GRAD_A, GRAD_C, GRAD_LOW, GRAD_HIGH, GRAD_WEIGHT = range(19, 26)
+
+# The argument of a kernel is put together of these: the first three, the tensors, the setup, and what is to be written.
+pack_range = struct.Struct("3q").pack
+pack_tensors = struct.Struct("6q").pack
+pack_setup = struct.Struct("9q").pack
+pack_results = struct.Struct("4q").pack
+pack_gradients = struct.Struct("8q").pack
 
 PENDING = -1
 """Status of a sample that still needs the general solver."""
@@ -43,25 +51,24 @@ PENDING = -1
 BAD_WEIGHT = -1
 """Code of a kernel that was given a weight which is none."""
 
-pack_forward = struct.Struct("22q").pack
-pack_backward = struct.Struct("24q").pack
-
-
 LANES = 4
 """Numbers in a vector."""
 
 
+@cache
 def screen_scratch(rows: int, dim: int) -> int:
     """Numbers that ``screen`` works with: a sample, scales, faces, and over two actions blocks of lines."""
     return 7 * dim + 1 + (4 * (LANES + whole_vectors(rows)) if dim == 2 else 0)
 
 
+@cache
 def solve_scratch(rows: int, dim: int) -> int:
     """Numbers that ``solve_pending`` works with: a table, its columns in whole vectors, and the rest."""
     constraints = rows + 2 * dim
     return (constraints + whole_vectors(constraints)) * (dim + 4) + 4 * dim * dim + 12 * (dim + 1)
 
 
+@cache
 def backward_scratch(dim: int) -> int:
     """Numbers that ``pull_back`` works with."""
     wide = dim + 1

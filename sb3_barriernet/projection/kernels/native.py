@@ -1,42 +1,42 @@
 """Kernels as machine code: compiled once a machine, kept in a file, and loaded without the compiler.
 
 numba takes half a second to import and set up before it runs the first cached function. Machine code that needs
-nothing of numba's runtime does not need to wait for it: LLVM's loader takes milliseconds.
+nothing of numba's runtime does not need to wait for it: LLVM compiles a translated program in tenths of a second,
+and its loader takes milliseconds.
 """
 
 from __future__ import annotations
 
 import ctypes
 import hashlib
-import importlib
-import os
-import tempfile
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import llvmlite.binding as llvm
 
+from sb3_barriernet.projection.kernels import files, programs
+
 Kernel = Callable[[bytes], int]
 
-HERE = Path(__file__).parent
 _lock = threading.RLock()
 _engines: list[Any] = []
 
 
 @cache
-def load_kernel(module: str, name: str) -> Kernel:
-    """The entry ``name`` of a module of kernels, called with its packed arguments. Releases the GIL."""
+def load_kernel(name: str) -> Kernel:
+    """One of the :data:`~.programs.ENTRIES`, called with its packed arguments. Releases the GIL."""
     with _lock:
         machine = _target_machine()
-        path = _cache_folder() / f"{module}.{name}-{_stamp(machine)}.o"
-        code = _read(path)
+        path = files.cache_folder(programs.HERE) / f"{name}-{_stamp(machine)}.o"
+        code = files.read(path)
         if code is None:
-            code = _compile(module, name, machine)
-            _write(path, code)
+            code = _compile(name, machine)
+            with suppress(OSError):  # Nowhere to write: compile once a process instead.
+                files.write(path, code)
         return _link(code, name, machine)
 
 
@@ -62,20 +62,11 @@ def _features() -> str:
         return ""
 
 
-def _compile(module: str, name: str, machine: Any) -> bytes:
-    """Machine code of an entry under its own name, and of nothing else."""
-    compiling = importlib.import_module("sb3_barriernet.projection.kernels.compiling")
-    kernels = importlib.import_module(f"sb3_barriernet.projection.kernels.{module}")
-    text, symbol = compiling.translate(getattr(kernels, name))
-    program = llvm.parse_assembly(text.replace(symbol, name))
-    for function in program.functions:
-        if not function.is_declaration and function.name != name:
-            function.linkage = llvm.Linkage.internal
-    # Kernels say themselves what goes into vectors; guesses on top of it gather from memory what lies in a row.
-    options = llvm.create_pipeline_tuning_options(speed_level=3)
-    options.loop_vectorization = options.slp_vectorization = options.loop_unrolling = False
-    builder = llvm.create_pass_builder(machine, options)
-    builder.getModulePassManager().run(program, builder)
+def _compile(name: str, machine: Any) -> bytes:
+    """Machine code of an entry."""
+    program = programs.load_program(name)
+    program.triple, program.data_layout = machine.triple, str(machine.target_data)
+    programs.optimise(program, machine)
     return machine.emit_object(program)
 
 
@@ -89,43 +80,5 @@ def _link(code: bytes, name: str, machine: Any) -> Kernel:
 
 def _stamp(machine: Any) -> str:
     """Digest of everything that the code depends on: sources, compilers, processor."""
-    digest = hashlib.sha256()
-    for path in [*sorted(HERE.glob("*.py")), HERE.parent / "result.py"]:
-        digest.update(path.read_bytes())
-    about = (version("numba"), version("llvmlite"), machine.triple, llvm.get_host_cpu_name())
-    digest.update("\n".join([*about, _features()]).encode())
-    return digest.hexdigest()[:32]
-
-
-def _cache_folder() -> Path:
-    """Where numba would cache too: ``NUMBA_CACHE_DIR``, beside the source, or the user's cache."""
-    wanted = os.environ.get("NUMBA_CACHE_DIR")
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sb3_barriernet"
-    for folder in ([Path(wanted)] if wanted else []) + [HERE / "__pycache__", home]:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError:
-            continue
-        if os.access(folder, os.W_OK):
-            return folder
-    return home  # cannot be written to: compiled once a process
-
-
-def _read(path: Path) -> bytes | None:
-    """Code from a file, None if there is none or it is damaged."""
-    try:
-        content = path.read_bytes()
-    except OSError:
-        return None
-    checksum, code = content[:32], content[32:]
-    return code if hashlib.sha256(code).digest() == checksum else None
-
-
-def _write(path: Path, code: bytes) -> None:
-    """Write the whole file or none, whatever other processes do."""
-    try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(hashlib.sha256(code).digest() + code)
-        os.replace(file.name, path)
-    except OSError:  # Nowhere to write: compile once a process instead.
-        return
+    about = (programs.sources(), version("numba"), version("llvmlite"), machine.triple, llvm.get_host_cpu_name())
+    return hashlib.sha256("\n".join([*about, _features()]).encode()).hexdigest()[:32]
