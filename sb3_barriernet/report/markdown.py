@@ -34,8 +34,8 @@ range is none. *Infeasible* steps are those at which no action satisfied all row
 the last 200 training episodes, exploration noise included, succeeded without a violation. All methods share
 network, inputs, fixed exploration noise, training seeds, evaluation episodes and all hyperparameters but one:
 BarrierPPO pays for its corrections (`correction_coef` in its YAML, off where rows are hidden). PPO + filter is the
-trained PPO with the projection put behind it afterwards. Cells show the mean over seeds and their range. *Training*
-and *predict* times are single measurements; `benchmarks/overhead.py` alternates the methods for a fair ratio.
+trained PPO with the projection put behind it afterwards. Cells show the mean over seeds and their range. What a step
+costs is measured apart, by `benchmarks/overhead.py`, which alternates the methods.
 """
 
 

@@ -30,8 +30,6 @@ COLUMNS: list[tuple[str, str, Any]] = [
     ("safe success, filter removed", "unfiltered_violation_free_success_rate", percent),
     ("return", "mean_return", lambda value: f"{value:.1f}"),
     ("steps to 95 %", "steps_to_95", lambda value: f"{value / 1000:.0f}k"),
-    ("training", "train_wall_s", lambda value: f"{value:.0f} s"),
-    ("predict", "predict_ms", lambda value: f"{value:.2f} ms"),
 ]
 
 OF_A_FILTER = ("infeasible_rate", "intervention_rate")

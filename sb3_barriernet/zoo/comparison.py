@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import statistics
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -141,7 +139,7 @@ class Comparison:
         model = run.load()
         agent = METHODS[method].act(model)
         metrics = measure(run, model, agent, self.eval_episodes, on_episode=on_episode)
-        return {"method": method, "seed": seed, **metrics, "predict_ms": _predict_ms(agent, run)}
+        return {"method": method, "seed": seed, **metrics}
 
 
 def collect(comparison: Comparison, runs: list[dict[str, Any]]) -> dict[str, Any]:
@@ -162,16 +160,3 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     partial = path.with_suffix(".partial")
     partial.write_text(json.dumps(content, indent=2) + "\n")
     partial.replace(path)
-
-
-def _predict_ms(agent: Predictor, run: ZooRun, calls: int = 300) -> float:
-    """Median time of ``predict`` on a batch of one, ms."""
-    env = run.make_env(1, EVALUATION_SEED)
-    observation = env.reset()
-    times = []
-    for _ in range(calls):
-        start = time.perf_counter()
-        action, _ = agent.predict(observation, deterministic=True)
-        times.append(time.perf_counter() - start)
-        observation, *_ = env.step(action)
-    return 1e3 * statistics.median(times)

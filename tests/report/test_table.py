@@ -23,8 +23,6 @@ def run(method: str, **changes) -> dict:
         unfiltered_violation_free_success_rate=0.5,
         mean_return=1.0,
         steps_to_95=None,
-        train_wall_s=1.0,
-        predict_ms=0.1,
     )
     return {"method": method, **numbers, **changes}
 
