@@ -331,7 +331,8 @@ def _bearing(pose, x, y):
 def _evade(games, i, world):
     """Speed [m/s] and turn rate [rad/s] of the evader, decided on the state that both robots see."""
     if world.evader == RANDOM:
-        plan = games.evader_plan[i, games.elapsed[i]]
+        # Games may be played past their end; what lies behind a plan in memory is none.
+        plan = games.evader_plan[i, games.elapsed[i] % world.max_steps]
         return plan[0] * world.evader_speed, (2.0 * plan[1] - 1.0) * world.max_turn_rate
     if world.evader == FLEE:
         return _flee(games.pursuer[i], games.evader[i], games.obstacles[i], world)

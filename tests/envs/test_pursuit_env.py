@@ -153,3 +153,15 @@ assert "numba" not in sys.modules and "torch" not in sys.modules
 def test_specifications_survive_json(env_id: str) -> None:
     spec = gym.envs.registration.EnvSpec.from_json(gym.spec(env_id).to_json())
     assert gym.make(spec).unwrapped.settings == gym.make(env_id).unwrapped.settings
+
+
+def test_a_game_that_is_played_past_its_end_goes_on_with_its_own_plan():
+    env = gym.make("PursuitEvasion-v0")
+    steps = env.unwrapped.settings.max_steps
+    env.reset(seed=0)
+    simulation = env.unwrapped.simulation
+    turns = []
+    for _ in range(2 * steps):
+        env.step(np.zeros(2, dtype=np.float32))
+        turns.append(simulation.evader_action[0].copy())
+    np.testing.assert_array_equal(turns[:steps], turns[steps:])
