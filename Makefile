@@ -3,7 +3,8 @@
 #   make demo         train, compare, and write demo/report.md (about 10 minutes)
 #   make test         the test suite            make lint     style, types, import contracts
 #   make test-slow    its long tests            make format   rewrite to the house style
-#   make wheel        build dist/*.whl
+#   make docs         the site, in docs/_build/html
+#   make wheel        build dist/*.whl      make dist     wheel and sdist, checked for PyPI
 #
 # PYTHON=/path/to/python picks another interpreter for a new .venv; TORCH_INDEX= (empty) installs torch from the
 # default index, where Linux gets the CUDA build; STEPS=20000 shortens the training of the demo.
@@ -22,7 +23,7 @@ STEPS :=
 DEMO_RUN := $(DEMO)/runs/seed_0/barrierppo/$(ENV_ID)_1
 DEMO_MODEL := $(DEMO_RUN)/$(ENV_ID).zip
 
-.PHONY: demo test test-slow lint format wheel clean
+.PHONY: demo test test-slow lint format docs wheel dist clean
 .DELETE_ON_ERROR:
 
 demo: $(STAMP) $(DEMO_MODEL)
@@ -51,17 +52,27 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# Warnings are errors, and the notebooks run.
+docs: $(STAMP)
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+
 wheel: $(STAMP)
 	$(BIN)/python -m build --wheel
 
+dist: $(STAMP)
+	$(BIN)/python -m pip install -q -c constraints.txt -e ".[release]"
+	rm -rf dist
+	$(BIN)/python -m build
+	$(BIN)/python -m twine check --strict dist/*
+
 clean:
-	rm -rf build dist $(DEMO) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf build dist docs/_build docs/notebooks $(DEMO) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 # The start-up files are copied by an editable install, so a change to them asks for a new one.
 $(STAMP): pyproject.toml constraints.txt $(wildcard sb3_barriernet/zoo/startup/*sb3*) | $(BIN)/python
 	$(if $(TORCH_INDEX),$(BIN)/python -m pip install -c constraints.txt --no-deps --retries 1 \
 	    --index-url $(TORCH_INDEX) torch || echo "No torch from $(TORCH_INDEX): the default index serves it instead.")
-	$(BIN)/python -m pip install -c constraints.txt -e ".[test,lint]"
+	$(BIN)/python -m pip install -c constraints.txt -e ".[test,lint,docs]"
 	@touch $@
 
 $(BIN)/python:
