@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sb3_barriernet.barriers.stacked_barrier import StackedBarrier
     from sb3_barriernet.barriers.symbolic_barrier import SymbolicBarrier
     from sb3_barriernet.barriers.virtual_point import VirtualPointBarrier
+    from sb3_barriernet.deployment.onnx_file import export
     from sb3_barriernet.envs.action_map import ActionMap
     from sb3_barriernet.envs.barrier_observation import BarrierObservation
     from sb3_barriernet.envs.pursuit_barrier import PursuitEvasionBarrier
@@ -62,6 +63,7 @@ __all__ = [
     "VirtualPointBarrier",
     "assert_invariant",
     "distill",
+    "export",
     "project",
     "without_filter",
 ]
@@ -93,6 +95,7 @@ __getattr__, __dir__ = lazy_exports(
         "VirtualPointBarrier": "barriers.virtual_point",
         "assert_invariant": "evaluation.invariance",
         "distill": "barrier_ppo.distillation",
+        "export": "deployment.onnx_file",
         "project": "projection",
         "without_filter": "barrier_ppo.export",
     },
