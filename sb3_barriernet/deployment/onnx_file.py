@@ -110,8 +110,9 @@ def _traced(actor: NominalActor, space: spaces.Dict) -> Any:
     proto = program.model_proto
     if not proto.graph.input[0].type.tensor_type.shape.dim[0].dim_param:
         raise ConfigurationError(
-            f"Found that {type(actor.policy).__name__} computes with the size of its batch, which the file would fix to "
-            f"{EXAMPLES}. Most likely a features extractor of your own reshapes by numbers; write `flatten(start_dim=1)`."
+            f"Found that {type(actor.policy).__name__} computes with the size of its batch, which would fix it at "
+            f"{EXAMPLES} in the file. Most likely a features extractor of your own reshapes by numbers: write "
+            "`flatten(start_dim=1)` there."
         )
     return proto
 
