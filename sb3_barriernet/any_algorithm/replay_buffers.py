@@ -18,7 +18,7 @@ class SafeActionReplayBuffer(ReplayBuffer):
 
     The critic then learns what executed actions are worth, and nothing about those that the filter never lets pass,
     on which the actor asks it all the same. SB3's own buffer holds ``u_nom``: the critic learns what a proposal is
-    worth in the filtered environment. ``docs/results/replay.md`` compares the two.
+    worth in the filtered environment. ``scripts/replay_study.py`` compares the two.
 
     Use: ``SAC("MlpPolicy", env, replay_buffer_class=SafeActionReplayBuffer)``.
     """

@@ -6,6 +6,7 @@ import json
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,6 @@ from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
 from stable_baselines3.common.base_class import BaseAlgorithm
 from torch.distributions import Distribution
 
-import sb3_barriernet
 from sb3_barriernet.barrier_ppo.policies import BarrierActorCriticPolicy
 from sb3_barriernet.deployment.filtered_model import add_projection
 from sb3_barriernet.deployment.nominal_actor import NominalActor
@@ -145,7 +145,7 @@ def _metadata(model: Any, row_filter: RowFilter, space: spaces.Dict) -> dict[str
     agent = model.model if isinstance(model, SafetyFilter) else model
     action_dim = len(row_filter.low)
     facts = {
-        "package": f"sb3-barriernet {sb3_barriernet.__version__}",
+        "package": f"sb3-barriernet {version('sb3-barriernet')}",
         "agent": type(agent).__name__,
         "observations": {
             key: {"shape": part.shape, "dtype": np.dtype(part.dtype).name} for key, part in space.spaces.items()

@@ -12,9 +12,9 @@ Actions are scaled by the root of the weight, ``v = L' u``. Statuses, tolerances
 those of the backend ``"torch"``.
 """
 
+# Names of ONNX functions are capitalised, and what they take is typed by ONNX.
 # ruff: noqa: N802
 # mypy: ignore-errors
-# Names of ONNX functions are capitalised, and their parameters are neither typed nor Python's.
 
 from sb3_barriernet.deployment.packages import onnx, onnxscript
 
