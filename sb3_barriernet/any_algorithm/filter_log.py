@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 
-from sb3_barriernet.projection.filter_info import BARRIER_MIN, CORRECTION, INTERVENTION, STATUS
+from sb3_barriernet.projection.filter_info import BARRIER_MIN, CORRECTION, INTERVENTION, STATUS, refuse_unfiltered
 from sb3_barriernet.projection.result import Status
 
 
@@ -50,6 +50,8 @@ class FilterLog(BaseCallback):
     ``rollout/intervention_rate``, ``rollout/correction_norm``, ``rollout/infeasible_rate``, ``rollout/barrier_min``,
     and ``rollout/violation_rate`` if the environment reports violations: over all steps since the log was written
     last. Use: ``model.learn(10_000, callback=FilterLog())``.
+
+    :raises ConfigurationError: at the first step, if the environment filters nothing
     """
 
     def __init__(self) -> None:
@@ -59,6 +61,7 @@ class FilterLog(BaseCallback):
     def _on_step(self) -> bool:
         if "rollout/intervention_rate" not in self.logger.name_to_value:  # just written, or never
             self.statistics = FilterStatistics()
+        refuse_unfiltered(self.locals["infos"])
         for info in self.locals["infos"]:
             self.statistics.add(info)
         for name, value in self.statistics.values().items():

@@ -8,8 +8,7 @@ import numpy as np
 from gymnasium import spaces
 from stable_baselines3.common.buffers import DictReplayBuffer, ReplayBuffer
 
-from sb3_barriernet.errors import ConfigurationError
-from sb3_barriernet.projection.filter_info import SAFE_ACTION
+from sb3_barriernet.projection.filter_info import SAFE_ACTION, refuse_unfiltered
 
 
 class SafeActionReplayBuffer(ReplayBuffer):
@@ -40,10 +39,6 @@ def executed(infos: list[dict[str, Any]], action_space: spaces.Space) -> np.ndar
     :raises ConfigurationError: if the environment reports none
     """
     assert isinstance(action_space, spaces.Box)
-    if any(SAFE_ACTION not in info for info in infos):
-        raise ConfigurationError(
-            f"Found no {SAFE_ACTION!r} in the environment's info, which this replay buffer stores. Wrap every "
-            "environment before it is vectorised: `env = FilteredEnv(env)`."
-        )
+    refuse_unfiltered(infos)
     safe = np.stack([info[SAFE_ACTION] for info in infos])
     return 2.0 * (safe - action_space.low) / (action_space.high - action_space.low) - 1.0

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
+from sb3_barriernet.errors import ConfigurationError
 from sb3_barriernet.projection.result import Status
 from sb3_barriernet.rows import EXTRA_COLUMNS
 
@@ -43,3 +44,15 @@ def filter_info(
         CORRECTION: float(np.linalg.norm(change)),
         BARRIER_MIN: float(np.min(rows[:, -1], where=used, initial=np.inf)),
     }
+
+
+def refuse_unfiltered(infos: list[dict[str, Any]]) -> None:
+    """Refuse to go on with an environment that filters nothing.
+
+    :raises ConfigurationError: if one of its infos lacks these entries
+    """
+    if any(SAFE_ACTION not in info for info in infos):
+        raise ConfigurationError(
+            f"Found no {SAFE_ACTION!r} in the environment's info, which says what a filter executed. Wrap every "
+            "environment before it is vectorised: `env = FilteredEnv(env)`."
+        )

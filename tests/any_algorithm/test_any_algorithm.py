@@ -152,6 +152,8 @@ def test_what_cannot_work_is_refused_with_advice():
     model = SAC("MultiInputPolicy", limited_point(), replay_buffer_class=SafeActionDictReplayBuffer, device="cpu")
     with pytest.raises(ConfigurationError, match="FilteredEnv"):
         model.learn(1)
+    with pytest.raises(ConfigurationError, match="FilteredEnv"):
+        PPO("MultiInputPolicy", limited_point(), n_steps=8, batch_size=8, device="cpu").learn(8, callback=FilterLog())
 
 
 @pytest.mark.slow
