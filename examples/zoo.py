@@ -13,7 +13,8 @@ import gymnasium as gym
 
 from sb3_barriernet.envs.violation_counter import ViolationCounter
 
-NAMES = [path.stem for path in sorted(Path(__file__).parent.glob("*.py")) if path.stem not in ("__init__", "zoo")]
+NO_TASKS = ("__init__", "deploy", "zoo")
+NAMES = [path.stem for path in sorted(Path(__file__).parent.glob("*.py")) if path.stem not in NO_TASKS]
 
 TASKS = {f"Safe{name.title()}-v0": f"examples.{name}" for name in NAMES}
 """Environment ids and the modules behind them."""

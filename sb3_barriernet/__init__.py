@@ -14,6 +14,7 @@ from sb3_barriernet.envs.registration import register_envs
 from sb3_barriernet.lazy import lazy_exports
 
 if TYPE_CHECKING:
+    from sb3_barriernet.any_algorithm import FilterLog, SafeActionDictReplayBuffer, SafeActionReplayBuffer
     from sb3_barriernet.barrier_ppo.barrier_ppo import BarrierPPO
     from sb3_barriernet.barrier_ppo.distillation import distill
     from sb3_barriernet.barrier_ppo.export import without_filter
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
     from sb3_barriernet.barriers.stacked_barrier import StackedBarrier
     from sb3_barriernet.barriers.symbolic_barrier import SymbolicBarrier
     from sb3_barriernet.barriers.virtual_point import VirtualPointBarrier
+    from sb3_barriernet.deployment.onnx_file import export
     from sb3_barriernet.envs.action_map import ActionMap
     from sb3_barriernet.envs.barrier_observation import BarrierObservation
+    from sb3_barriernet.envs.filtered_env import FilteredEnv
     from sb3_barriernet.envs.pursuit_barrier import PursuitEvasionBarrier
     from sb3_barriernet.envs.reset_options import ResetOptions
     from sb3_barriernet.envs.violation_counter import ViolationCounter
@@ -46,6 +49,8 @@ __all__ = [
     "BarrierPPO",
     "BrakingCarBarrier",
     "ControlAffineSystem",
+    "FilterLog",
+    "FilteredEnv",
     "NominalActorCriticPolicy",
     "OneStepBarrier",
     "OneStepMap",
@@ -53,6 +58,8 @@ __all__ = [
     "ProjectionLayer",
     "PursuitEvasionBarrier",
     "ResetOptions",
+    "SafeActionDictReplayBuffer",
+    "SafeActionReplayBuffer",
     "SafetyFilter",
     "SimulatedBarrier",
     "StackedBarrier",
@@ -62,6 +69,7 @@ __all__ = [
     "VirtualPointBarrier",
     "assert_invariant",
     "distill",
+    "export",
     "project",
     "without_filter",
 ]
@@ -77,6 +85,8 @@ __getattr__, __dir__ = lazy_exports(
         "BarrierPPO": "barrier_ppo.barrier_ppo",
         "BrakingCarBarrier": "barriers.braking_car",
         "ControlAffineSystem": "systems.control_affine",
+        "FilterLog": "any_algorithm",
+        "FilteredEnv": "envs.filtered_env",
         "NominalActorCriticPolicy": "barrier_ppo.nominal_policy",
         "OneStepBarrier": "barriers.one_step_barrier",
         "OneStepMap": "systems.one_step",
@@ -84,6 +94,8 @@ __getattr__, __dir__ = lazy_exports(
         "ProjectionLayer": "projection",
         "PursuitEvasionBarrier": "envs.pursuit_barrier",
         "ResetOptions": "envs.reset_options",
+        "SafeActionDictReplayBuffer": "any_algorithm",
+        "SafeActionReplayBuffer": "any_algorithm",
         "SafetyFilter": "safety_filter",
         "SimulatedBarrier": "barriers.simulated_barrier",
         "StackedBarrier": "barriers.stacked_barrier",
@@ -93,6 +105,7 @@ __getattr__, __dir__ = lazy_exports(
         "VirtualPointBarrier": "barriers.virtual_point",
         "assert_invariant": "evaluation.invariance",
         "distill": "barrier_ppo.distillation",
+        "export": "deployment.onnx_file",
         "project": "projection",
         "without_filter": "barrier_ppo.export",
     },

@@ -64,7 +64,7 @@ class RowFeatures(nn.Module):
         features = th.cat([near.unsqueeze(-1), scaled * (gate / norm).unsqueeze(-1)], dim=-1)
         if self.sort:
             nearest_first = distance.argsort(dim=-1, stable=True)
-            features = th.take_along_dim(features, nearest_first.unsqueeze(-1), dim=1)
+            features = features.gather(1, nearest_first.unsqueeze(-1).expand_as(features))
         # Rows that are not finite are flagged by the projection; here they must not poison the network.
         return th.nan_to_num(features.flatten(start_dim=1), nan=0.0, posinf=0.0, neginf=0.0)
 
