@@ -9,7 +9,7 @@ import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 
 from sb3_barriernet.projection.filter_info import BARRIER_MIN, CORRECTION, INTERVENTION, STATUS, refuse_unfiltered
-from sb3_barriernet.projection.result import Status
+from sb3_barriernet.projection.status import Status
 
 
 @dataclass

@@ -8,7 +8,7 @@ import numpy as np
 from gymnasium import spaces
 
 from sb3_barriernet.errors import ConfigurationError
-from sb3_barriernet.projection.result import Status
+from sb3_barriernet.projection.status import Status
 from sb3_barriernet.rows import EXTRA_COLUMNS
 
 SAFE_ACTION = "safe_action"
