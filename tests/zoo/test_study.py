@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from sb3_barriernet.errors import ConfigurationError
@@ -135,6 +136,39 @@ def test_the_whole_script_goes_on_where_it_was_killed_and_repeats_nothing(tmp_pa
     report = (tmp_path / "report" / "report.md").read_text()
     assert "ours, distilled" in report
     assert (tmp_path / "report" / "study.png").stat().st_size > 1000
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_twenty_kills_at_random_moments_change_no_number(tmp_path):
+    undisturbed, disturbed = tmp_path / "undisturbed", tmp_path / "disturbed"
+    for folder in (undisturbed, disturbed):
+        folder.mkdir()
+        write(folder, STUDY.replace("timesteps: 2048", "timesteps: 20480"))
+    assert run_script(undisturbed).returncode == 0
+
+    random, command = np.random.default_rng(0), [sys.executable, str(SCRIPT), str(disturbed / "study.yml")]
+    for _ in range(20):
+        study = subprocess.Popen(
+            [*command, *folders(disturbed), "--workers", "2"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        time.sleep(random.uniform(4.0, 14.0))
+        if random.random() < 0.5:
+            os.killpg(study.pid, signal.SIGKILL)
+        else:  # its workers live on, and finish what they have begun
+            study.kill()
+        study.wait()
+    assert run_script(disturbed).returncode == 0
+    assert numbers(disturbed) == numbers(undisturbed)
+
+
+def numbers(folder: Path) -> list[dict]:
+    """What does not depend on when and where it was computed."""
+    runs = json.loads((folder / "report" / "results.json").read_text())["runs"]
+    return [{key: value for key, value in run.items() if key not in ("train_wall_s", "origin")} for run in runs]
 
 
 def test_a_report_keeps_numbers_whose_trainings_are_gone_as_long_as_they_mean_the_same(tmp_path):
