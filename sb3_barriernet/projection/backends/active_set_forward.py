@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
 
+from sb3_barriernet.projection.backends.active_set_gradient import ActiveSetGradient
 from sb3_barriernet.projection.backends.threads import in_chunks
 from sb3_barriernet.projection.backends.weights import factor_weight, refuse_weight
 from sb3_barriernet.projection.details import Details
@@ -19,52 +18,46 @@ from sb3_barriernet.projection.kernels.layout import (
 )
 from sb3_barriernet.projection.kernels.native import load_kernel
 from sb3_barriernet.projection.problem import Problem
+from sb3_barriernet.projection.result import Projection
 from sb3_barriernet.projection.setup import Setup, make_setup
 
 
-class Located(NamedTuple):
-    """A problem in the memory layout that kernels read."""
-
-    setup: Setup
-    u: Tensor
-    A: Tensor
-    c: Tensor
-
-    def pack(self) -> bytes:
-        """Where the tensors lie. They must stay alive while kernels work on their addresses."""
-        A_batch, A_row, _ = self.A.stride()
-        single = self.u.dtype is torch.float32
-        return pack_tensors(self.u.data_ptr(), single, self.A.data_ptr(), A_batch, A_row, self.c.data_ptr())
-
-
-def locate(problem: Problem) -> Located:
-    """Copies of what lies wrong, factors of the weight, and the rest as it is."""
+def locate(problem: Problem) -> tuple[Setup, Tensor, Tensor, Tensor]:
+    """Setup, nominal actions and rows in the layout that kernels read: copies of what lies wrong, the rest as it is."""
     u, A, c, low, high, weight, backup = problem
     _, rows, dim = A.shape
+    metric = weight
     if weight is not None:
-        weight = weight.contiguous() if weight.dim() == 1 else factor_weight(weight)
+        metric = weight = weight.contiguous()
+        if weight.dim() > 1:
+            metric = factor_weight(weight)
     backup = None if backup is None else backup.contiguous()
-    setup = make_setup(rows, dim, low.contiguous(), high.contiguous(), weight, backup)
-    return Located(setup, u.contiguous(), A if dim == 1 or A.stride(2) == 1 else A.contiguous(), c.contiguous())
+    setup = make_setup(rows, dim, low.contiguous(), high.contiguous(), weight, backup, metric)
+    return setup, u.contiguous(), A if dim == 1 or A.stride(2) == 1 else A.contiguous(), c.contiguous()
 
 
-def run_forward(setup: Setup, u: Tensor, batch: int, tensors: bytes) -> tuple[Tensor, Details]:
-    """Actions of a located problem, and what was done to them.
-
-    :param u: its nominal actions
-    :param tensors: where they and the rows lie
-    """
-    rows, dim = setup.rows, setup.dim
+def run(setup: Setup, u: Tensor, A: Tensor, c: Tensor) -> Projection:
+    """Project what :func:`locate` returned."""
+    rows, dim, low, high, weight = setup[:5]
+    batch, single = len(u), u.dtype is torch.float32
+    A_batch, A_row, _ = A.stride()
     action = torch.empty_like(u)
     details = Details(batch, rows, dim)
     given = (
-        tensors
+        pack_tensors(u.data_ptr(), single, A.data_ptr(), A_batch, A_row, c.data_ptr())
         + setup.packed
         + pack_results(details.faces_address, action.data_ptr(), details.slack_address, details.status_address)
     )
     pending = in_chunks(load_kernel("screen"), given, batch, screen_scratch(rows, dim))
     if pending == BAD_WEIGHT:
-        refuse_weight(setup.weight)
+        refuse_weight(weight)
     if pending:
         in_chunks(load_kernel("solve_pending"), given, batch, solve_scratch(rows, dim))
-    return action, details
+    if torch.is_grad_enabled() and _needs_gradient(u, A, c, low, high, weight):
+        action = ActiveSetGradient.apply((action, details, setup.metric), u, A, c, low, high, weight)
+    return Projection(action, None, None, None, rows, details)
+
+
+def _needs_gradient(u: Tensor, A: Tensor, c: Tensor, low: Tensor, high: Tensor, weight: Tensor | None) -> bool:
+    own = u.requires_grad or A.requires_grad or c.requires_grad
+    return own or low.requires_grad or high.requires_grad or (weight is not None and weight.requires_grad)
