@@ -38,26 +38,22 @@ def locate(problem: Problem) -> tuple[Setup, Tensor, Tensor, Tensor]:
 
 def run(setup: Setup, u: Tensor, A: Tensor, c: Tensor) -> Projection:
     """Project what :func:`locate` returned."""
-    rows, dim, low, high, weight = setup[:5]
-    batch, single = len(u), u.dtype is torch.float32
+    batch, rows, dim = A.shape
     A_batch, A_row, _ = A.stride()
     action = torch.empty_like(u)
     details = Details(batch, rows, dim)
     given = (
-        pack_tensors(u.data_ptr(), single, A.data_ptr(), A_batch, A_row, c.data_ptr())
+        pack_tensors(u.data_ptr(), u.dtype is torch.float32, A.data_ptr(), A_batch, A_row, c.data_ptr())
         + setup.packed
         + pack_results(details.faces_address, action.data_ptr(), details.slack_address, details.status_address)
     )
     pending = in_chunks(load_kernel("screen"), given, batch, screen_scratch(rows, dim))
     if pending == BAD_WEIGHT:
-        refuse_weight(weight)
+        refuse_weight(setup.weight)
     if pending:
         in_chunks(load_kernel("solve_pending"), given, batch, solve_scratch(rows, dim))
-    if torch.is_grad_enabled() and _needs_gradient(u, A, c, low, high, weight):
-        action = ActiveSetGradient.apply((action, details, setup.metric), u, A, c, low, high, weight)
+    if torch.is_grad_enabled():
+        parts = u, A, c, setup.low, setup.high, setup.weight
+        if any(part is not None and part.requires_grad for part in parts):
+            action = ActiveSetGradient.apply((action, details, setup.metric), *parts)
     return Projection(action, None, None, None, rows, details)
-
-
-def _needs_gradient(u: Tensor, A: Tensor, c: Tensor, low: Tensor, high: Tensor, weight: Tensor | None) -> bool:
-    own = u.requires_grad or A.requires_grad or c.requires_grad
-    return own or low.requires_grad or high.requires_grad or (weight is not None and weight.requires_grad)
