@@ -82,11 +82,12 @@ def repeat(
         return None
     setup, run = _last
     rows, dim, low_, high_, weight_, backup_, _, addresses, _ = setup
-    if not (low is low_ and high is high_ and weight is weight_ and backup is backup_ and A.dim() == 3):
+    shape = A.shape
+    if not (low is low_ and high is high_ and weight is weight_ and backup is backup_ and len(shape) == 3):
         return None
-    batch = A.shape[0]
+    batch = shape[0]
     if not (
-        A.shape == (batch, rows, dim)
+        shape == (batch, rows, dim)
         and u.shape == (batch, dim)
         and c.shape == (batch, rows)
         and (u.dtype is torch.float32 or u.dtype is torch.float64)
