@@ -97,6 +97,41 @@ def test_settings_are_read_where_they_are():
     assert (project(9 * u, A, c, low, high).action <= high).all()
 
 
+@pytest.mark.parametrize("kind", [None, "diagonal"])
+def test_a_repeated_gradient_is_that_of_a_first_call(monkeypatch, kind):
+    u, A, c, low, high = random_batch(3, 64, 12, 2, -0.2)
+    u[5] = torch.nan
+    weight = None if kind is None else random_weight(3, 2, kind).requires_grad_()
+    settings = [low.requires_grad_(), high.requires_grad_(), *([] if weight is None else [weight])]
+    wide = torch.cat([A, A], dim=2).requires_grad_()
+    leaves = [u.requires_grad_(), wide, c.requires_grad_(), *settings]
+
+    def gradients():
+        result = project(u, wide[..., :2], c, low, high, weight=weight)
+        return torch.autograd.grad(result.action.sum(1).square().nansum(), leaves)
+
+    monkeypatch.setattr(setup, "_last", None)
+    taken = _shortcuts(monkeypatch)
+    for first, second in zip(gradients(), gradients(), strict=True):
+        assert first.abs().max() > 0
+        assert torch.equal(first, second)
+    assert taken == [False, True]
+
+
+def test_settings_may_be_given_other_memory_before_the_gradient_is_asked_for():
+    u, A, c, low, high = random_batch(3, 64, 12, 2, -0.2)
+    gradients = []
+    for moved in (False, True):
+        leaves = [part.clone().requires_grad_() for part in (u, A, c, low, high)]
+        action = project(*leaves).action
+        if moved:
+            for part in leaves[3:]:
+                part.data = part.data.clone()
+        gradients.append(torch.autograd.grad(action.sum(), leaves))
+    for first, second in zip(*gradients, strict=True):
+        assert torch.equal(first, second)
+
+
 def test_a_gradient_is_never_cut_short():
     u, A, c, low, high = random_batch(2, 20, 5, 2)
     for part in (u, A, c, low, high):

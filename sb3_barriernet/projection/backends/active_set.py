@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import torch
 from torch._C import _are_functorch_transforms_active
 
 from sb3_barriernet.errors import BackendError
-from sb3_barriernet.projection.backends.active_set_forward import locate, run_forward
-from sb3_barriernet.projection.details import Details
+from sb3_barriernet.projection.backends.active_set_forward import locate, run
 from sb3_barriernet.projection.problem import Problem
 from sb3_barriernet.projection.result import Projection
-from sb3_barriernet.projection.setup import needs_gradient, remember
+from sb3_barriernet.projection.setup import remember
 
 
 def solve(problem: Problem) -> Projection:
@@ -28,16 +26,10 @@ def solve(problem: Problem) -> Projection:
         )
     if not problem.u.is_cpu:
         return _solve_here(problem)
-    if torch.is_grad_enabled() and needs_gradient(*problem[:6]):
-        from sb3_barriernet.projection.backends.active_set_gradient import ActiveSetProjection
-
-        found: list[Details] = []
-        action, details = ActiveSetProjection.apply(found, *problem), found[0]
-    else:
-        located = locate(problem)
-        action, details = run_forward(located.setup, located.u, len(located.u), located.pack())
-        remember(located.setup, run_forward)
-    return Projection(action, None, None, None, details.num_rows, details)
+    setup, u, A, c = locate(problem)
+    result = run(setup, u, A, c)
+    remember(setup, run)
+    return result
 
 
 def _solve_here(problem: Problem) -> Projection:

@@ -7,52 +7,57 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sb3_barriernet.projection.backends.active_set_forward import Located, locate, run_forward
 from sb3_barriernet.projection.backends.threads import in_chunks
 from sb3_barriernet.projection.details import Details
 from sb3_barriernet.projection.faces import act_on_faces
-from sb3_barriernet.projection.kernels.layout import backward_scratch, pack_gradients
+from sb3_barriernet.projection.kernels.layout import backward_scratch, pack_gradients, pack_tensors
 from sb3_barriernet.projection.kernels.native import load_kernel
 from sb3_barriernet.projection.problem import Problem
+from sb3_barriernet.projection.setup import address_of, make_setup
+
+Found = tuple[Tensor, Details, Tensor | None]
+"""Actions, what was done to them, and the metric of the setup."""
 
 
-class ActiveSetProjection(torch.autograd.Function):
-    """Solves with the compiled kernels; differentiates the optimality conditions of the active set."""
+class ActiveSetGradient(torch.autograd.Function):
+    """Makes found actions differentiable, by the optimality conditions of the active set."""
 
     @staticmethod
-    def forward(ctx: Any, found: list[Details], *parts: Tensor | None) -> Tensor:
-        """Solve, and append what is known beside the action to ``found``."""
-        problem = Problem(*parts)  # type: ignore[arg-type]
-        located = ctx.located = locate(problem)
-        action, ctx.details = run_forward(located.setup, located.u, len(located.u), located.pack())
-        found.append(ctx.details)
-        ctx.save_for_backward(*problem[:6])
+    def forward(ctx: Any, found: Found, *parts: Tensor | None) -> Tensor:
+        """The actions in ``found`` as a function of the first six parts of a :class:`Problem`."""
+        action, ctx.details, ctx.metric = found
+        ctx.save_for_backward(*parts)
         return action
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         u, A, c, low, high, weight = ctx.saved_tensors
         problem = Problem(u, A, c, low, high, weight, None)
-        wanted = ctx.needs_input_grad[1:7]
+        wanted = ctx.needs_input_grad[1:]
         if torch.is_grad_enabled():  # create_graph=True: the gradient itself has to be differentiable.
-            return (None, *_differentiable_gradients(problem, ctx.details.faces(), gradient, wanted), None)
-        return (None, *_pull_back(problem, ctx.located, ctx.details, gradient, wanted), None)
+            return (None, *_differentiable_gradients(problem, ctx.details.faces(), gradient, wanted))
+        return (None, *_pull_back(problem, ctx.metric, ctx.details, gradient, wanted))
 
 
 def _pull_back(
-    problem: Problem, located: Located, details: Details, gradient: Tensor, wanted: tuple[bool, ...]
+    problem: Problem, metric: Tensor | None, details: Details, gradient: Tensor, wanted: tuple[bool, ...]
 ) -> list[Tensor | None]:
-    u, A, c, low, _, weight, _ = problem
-    batch, _, dim = A.shape
+    u, A, c, low, high, weight, _ = problem
+    batch, rows, dim = A.shape
+    A_batch, A_row, _ = A.stride()
     gradient = gradient.contiguous()
-    shapes = (u.shape, A.shape, c.shape, (batch, dim), (batch, dim), (batch, dim, dim))
-    results: list[Tensor | None] = [
-        torch.zeros(shape, dtype=u.dtype if i == 0 else torch.float64) if wanted[i] else None
-        for i, shape in enumerate(shapes)
+    results = [
+        torch.empty_like(u) if wanted[0] else None,
+        torch.empty_like(A, memory_format=torch.contiguous_format) if wanted[1] else None,
+        torch.empty_like(c) if wanted[2] else None,
+        A.new_empty((batch, dim)) if wanted[3] else None,
+        A.new_empty((batch, dim)) if wanted[4] else None,
+        A.new_empty((batch, dim, dim)) if wanted[5] else None,
     ]
-    addresses = [0 if result is None else result.data_ptr() for result in results]
     given = (
-        located.pack() + located.setup.packed + pack_gradients(details.faces_address, gradient.data_ptr(), *addresses)
+        pack_tensors(u.data_ptr(), u.dtype is torch.float32, A.data_ptr(), A_batch, A_row, c.data_ptr())
+        + make_setup(rows, dim, low, high, weight, None, metric).packed
+        + pack_gradients(details.faces_address, gradient.data_ptr(), *map(address_of, results))
     )
     in_chunks(load_kernel("pull_back"), given, batch, backward_scratch(dim))
     if low.dim() == 1:  # What the batch shares collects the gradients of all samples.

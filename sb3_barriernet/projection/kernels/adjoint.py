@@ -206,18 +206,22 @@ def store_stretch(A_gradient, weight_gradient, table, unroot, solution, i, face,
 
 
 @kernel
-def offset(address, step):
-    """An address moved by a step, unless it is 0: not wanted."""
-    return address + step if address != 0 else 0
+def clear(address, sample, size):
+    """Set the ``size`` numbers of a sample to 0; their address, or 0 where they have none because nobody wants them."""
+    if address == 0:
+        return 0
+    numbers = reals(address + 8 * sample * size, 1)
+    for i in range(size):
+        numbers[i] = 0.0
+    return numbers.address
 
 
 @entry
 def pull_back(arguments):
     """Gradients of the samples; the incoming gradient and that for ``u`` have the dtype of ``u``.
 
-    Gradients are wanted where they have an address. Apart from that for ``u`` they are zeros before the call:
-    ``(B, K, M)`` for ``A``, ``(B, K)`` for ``c``, ``(B, M)`` for the bounds and ``(B, M, M)``, symmetric, for the
-    weight. A sample whose first face is -1 has no gradient.
+    Gradients are wanted where they have an address: ``(B, K, M)`` for ``A``, ``(B, K)`` for ``c``, ``(B, M)`` for the
+    bounds and ``(B, M, M)``, symmetric, for the weight. Those of a sample whose first face is -1 are 0.
 
     :param arguments: address of what :mod:`~sb3_barriernet.projection.kernels.layout` lists
     :return: 0, or ``BAD_WEIGHT``
@@ -247,9 +251,9 @@ def pull_back(arguments):
         A, c = given[layout.A] + 8 * sample * given[layout.A_BATCH], given[layout.C] + 8 * sample * rows
         low, high = given[layout.LOW] + sample * box_step, given[layout.HIGH] + sample * box_step
         u, gradient = given[layout.U] + sample * u_step, given[layout.GRADIENT] + sample * u_step
-        grad_A = offset(given[layout.GRAD_A], 8 * sample * rows * dim)
-        grad_c = offset(given[layout.GRAD_C], 8 * sample * rows)
-        grad_weight = offset(given[layout.GRAD_WEIGHT], 8 * sample * dim * dim)
+        grad_A, grad_c = clear(given[layout.GRAD_A], sample, rows * dim), clear(given[layout.GRAD_C], sample, rows)
+        grad_low, grad_high = clear(given[layout.GRAD_LOW], sample, dim), clear(given[layout.GRAD_HIGH], sample, dim)
+        grad_weight = clear(given[layout.GRAD_WEIGHT], sample, dim * dim)
         load_backward(local, u, gradient, low, high, single)
         culprits = faces[sample, 0]
         result[0, dim] = 0.0
@@ -277,10 +281,10 @@ def pull_back(arguments):
                 if culprits > 0:
                     store_stretch(grad_A, grad_weight, table, unroot, solution, i, face, result)
             elif face < rows + dim:
-                if given[layout.GRAD_LOW] != 0:
-                    reals(given[layout.GRAD_LOW], dim)[sample, face - rows] = -result[3, i]
-            elif given[layout.GRAD_HIGH] != 0:
-                reals(given[layout.GRAD_HIGH], dim)[sample, face - rows - dim] = result[3, i]
+                if grad_low != 0:
+                    reals(grad_low, 1)[face - rows] = -result[3, i]
+            elif grad_high != 0:
+                reals(grad_high, 1)[face - rows - dim] = result[3, i]
         if grad_weight != 0 and count >= 0:
             for j in range(dim):
                 result[5, j] = result[0, j] - local[0, j]

@@ -133,6 +133,21 @@ def load(typingctx: Any, address: Any) -> Any:
 
 
 @intrinsic
+def prefetch(typingctx: Any, address: Any) -> Any:
+    """Ask for memory that is read later. The address may be any, also one behind the last sample."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        byte = ir.PointerType(ir.IntType(8))
+        kind = ir.FunctionType(ir.VoidType(), [byte, _INT, _INT, _INT])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+        to_read, into_all_caches, data = (ir.Constant(_INT, number) for number in (0, 3, 1))
+        builder.call(function, [builder.inttoptr(args[0], byte), to_read, into_all_caches, data])
+        return context.get_dummy_value()
+
+    return types.void(types.intp), codegen
+
+
+@intrinsic
 def load_strided(typingctx: Any, address: Any, stride: Any) -> Any:
     """Numbers ``stride`` elements apart."""
 

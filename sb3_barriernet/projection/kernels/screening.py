@@ -13,6 +13,7 @@ from sb3_barriernet.projection.kernels.lanes import (
     load_pairs,
     load_strided,
     magnitude,
+    prefetch,
     sums,
 )
 from sb3_barriernet.projection.kernels.sample import LARGEST
@@ -20,6 +21,10 @@ from sb3_barriernet.projection.kernels.views import reals
 
 FEASIBILITY = 1e-13
 """Violation that counts as none, relative to the size of the terms that cancel in the row."""
+
+AHEAD = 4096
+"""How many bytes before their turn coefficients are asked for: twenty samples of a dozen rows, which take as long as
+the answer of the outer cache."""
 
 HOLDS = 0
 BROKEN = 1
@@ -55,6 +60,7 @@ def planar_rows_hold(x, y, A, A_row, c, rows):
         k = min(k, rows - LANES)
         if A_row == 2:
             a, b = load_crossed_pairs(A + 16 * k)
+            prefetch(A + 16 * k + AHEAD)
             r = a * xs + b * ys + cross(load(c + 8 * k))
         else:
             a, b = load_planar(A + 8 * k * A_row, A_row)
