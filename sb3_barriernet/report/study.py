@@ -56,10 +56,9 @@ def how_to_repeat(content: Mapping[str, Any]) -> str:
 
 
 def _budget(runs: Sequence[Run]) -> str:
-    seeds = sorted({run["seed"] for run in runs})
     return (
-        f"{min(run['timesteps'] for run in runs):,} training steps; seeds {', '.join(map(str, seeds))}; "
-        f"{runs[0]['episodes']:,} evaluation episodes a run."
+        f"{min(run['timesteps'] for run in runs):,} training steps, seeds from 0 on, {runs[0]['episodes']:,} evaluation "
+        "episodes a run."
     )
 
 
@@ -83,14 +82,15 @@ def study_table(runs: Sequence[Run]) -> str:
     ]
     if goal:
         columns.append(("steps to 95 %", "steps_to_95", lambda value: f"{value / 1000:.0f}k", False))
-    lines = ["| | " + " | ".join(title for title, *_ in columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    header = ["", "seeds", *(title for title, *_ in columns)]
+    lines = ["| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
     for method in dict.fromkeys(run["method"] for run in runs):
         chosen = [run for run in runs if run["method"] == method]
         cells = [
             spread([run[key] for run in chosen], form) if chosen[0]["filtered"] or not of_filter else "n/a"
             for _, key, form, of_filter in columns
         ]
-        lines.append("| " + " | ".join([method, *cells]) + " |")
+        lines.append("| " + " | ".join([method, str(len(chosen)), *cells]) + " |")
     return "\n".join(lines)
 
 

@@ -52,12 +52,12 @@ def test_violations_that_no_environment_reports_are_not_zero():
 def test_a_task_with_a_goal_is_compared_by_its_safe_success():
     reached = dict(success_rate=1.0, violation_free_success_rate=0.9, unfiltered_violation_free_success_rate=0.5)
     table = study_table([run("BarrierPPO", **reached, steps_to_95=150_000), run("PPO", **reached)])
-    assert "| BarrierPPO | 90.0 % | 50.0 % | 3.0 % | 0 | 0 | 7 | 150k |" in table
-    assert "| PPO | n/a | 50.0 % | n/a | 0 | n/a | 7 | not reached |" in table
+    assert "| BarrierPPO | 1 | 90.0 % | 50.0 % | 3.0 % | 0 | 0 | 7 | 150k |" in table
+    assert "| PPO | 1 | n/a | 50.0 % | n/a | 0 | n/a | 7 | not reached |" in table
 
 
 def test_a_task_without_a_goal_is_compared_by_its_return():
-    assert "| BarrierPPO | 10 | -4 | 3.0 % | 0 | 0 | 7 |" in study_table([run("BarrierPPO")])
+    assert "| BarrierPPO | 1 | 10 | -4 | 3.0 % | 0 | 0 | 7 |" in study_table([run("BarrierPPO")])
 
 
 @pytest.mark.parametrize("methods", [["BarrierPPO"], ["BarrierPPO", "PPO", "PPO + filter"]])
