@@ -29,7 +29,7 @@ def page() -> str:
         "## What makes a policy need its filter less",
         "BarrierPPO stands for the hyperparameters that this package ships: row features and a ramped penalty. Every "
         "other line changes what it names.",
-        study_section(learning, f"results/learning/{FIGURE}"),
+        study_section(learning, f"results/learning/{FIGURE}", level=3),
         how_to_repeat(learning),
     ]
     return "\n\n".join(parts) + "\n"

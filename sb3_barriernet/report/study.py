@@ -37,15 +37,16 @@ def write_study_report(folder: Path) -> Path:
     return report
 
 
-def study_section(content: Mapping[str, Any], figure_link: str) -> str:
+def study_section(content: Mapping[str, Any], figure_link: str, level: int = 2) -> str:
     """Markdown of everything that was found.
 
     :param content: of ``results.json``
     :param figure_link: where the figure is, seen from the page
+    :param level: of the headings
     """
     parts = [NOTES.strip(), f"![every method]({figure_link})"]
     for env_id, runs in by_environment(content["runs"]).items():
-        parts += [f"### {env_id}", _budget(runs), study_table(runs)]
+        parts += [f"{'#' * level} {env_id}", _budget(runs), study_table(runs)]
     return "\n\n".join(parts)
 
 
@@ -56,10 +57,8 @@ def how_to_repeat(content: Mapping[str, Any]) -> str:
 
 
 def _budget(runs: Sequence[Run]) -> str:
-    return (
-        f"{min(run['timesteps'] for run in runs):,} training steps, seeds from 0 on, {runs[0]['episodes']:,} evaluation "
-        "episodes a run."
-    )
+    steps = min(run["timesteps"] for run in runs)
+    return f"{steps:,} training steps, seeds from 0 on, {runs[0]['episodes']:,} evaluation episodes a run."
 
 
 def has_goal(runs: Sequence[Run]) -> bool:
