@@ -32,8 +32,8 @@ from sb3_barriernet.evaluation.attacks import Attack, BangBang, Ramming, Uniform
 from sb3_barriernet.evaluation.massed_attack import attack_copies
 from sb3_barriernet.evaluation.provenance import provenance
 from sb3_barriernet.report.attack_table import attack_report
-from sb3_barriernet.zoo.comparison import write_json
 from sb3_barriernet.zoo.packaged_config import packaged_config
+from sb3_barriernet.zoo.results_folder import write_json
 
 ROOT = Path(__file__).parents[1]
 ATTACKS: tuple[type[Attack], ...] = (Uniform, BangBang, Ramming)

@@ -21,8 +21,9 @@ from sb3_barriernet.evaluation.learning_curve import LearningCurve
 from sb3_barriernet.report import write_report
 from sb3_barriernet.report.table import comparison_table
 from sb3_barriernet.report.trajectories import Trajectory, find_game, record
-from sb3_barriernet.zoo.comparison import METHODS, Comparison, collect, write_json
+from sb3_barriernet.zoo.comparison import METHODS, Comparison, collect
 from sb3_barriernet.zoo.measurement import EVALUATION_SEED
+from sb3_barriernet.zoo.results_folder import write_json
 
 
 def parse_arguments() -> tuple[Comparison, int]:

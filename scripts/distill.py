@@ -15,8 +15,8 @@ from typing import Any
 
 from sb3_barriernet import BarrierPPO, distill
 from sb3_barriernet.evaluation import TrainingRecorder, WithoutFilter, evaluate
-from sb3_barriernet.zoo.comparison import write_json
 from sb3_barriernet.zoo.measurement import EVALUATION_ENVS, EVALUATION_SEED
+from sb3_barriernet.zoo.results_folder import write_json
 from sb3_barriernet.zoo.runs import ZooRun
 
 

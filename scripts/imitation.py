@@ -29,7 +29,7 @@ from examples.imitation.robot_3d import Robot3D
 from examples.imitation.study import Outcome, Study
 from examples.imitation.task import ImitationTask
 from sb3_barriernet.evaluation.provenance import provenance
-from sb3_barriernet.zoo.comparison import write_json
+from sb3_barriernet.zoo.results_folder import write_json
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -21,9 +21,9 @@ from tqdm import tqdm
 from sb3_barriernet.errors import ConfigurationError, MissingPackageError
 from sb3_barriernet.evaluation.provenance import provenance
 from sb3_barriernet.report.study import write_study_report
-from sb3_barriernet.zoo.comparison import write_json
+from sb3_barriernet.zoo.results_folder import write_json
 from sb3_barriernet.zoo.study import Job, read_study
-from sb3_barriernet.zoo.study_job import claim
+from sb3_barriernet.zoo.study_job import claim_folder
 from sb3_barriernet.zoo.study_record import collect
 from sb3_barriernet.zoo.workers import run_locally, run_on_dask
 
@@ -65,7 +65,7 @@ def main() -> None:
     jobs = read_study(arguments.study).jobs(arguments.out.resolve())
     chosen = choose(jobs, arguments.only)
     for job in chosen:
-        claim(job)
+        claim_folder(job)
     failures = run(chosen, arguments.workers, arguments.dask)
     report = arguments.report or ROOT / "docs" / "results" / arguments.study.stem.replace("_", "-")
     file = report / "results.json"

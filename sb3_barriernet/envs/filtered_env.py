@@ -46,6 +46,7 @@ class FilteredEnv(gym.Wrapper):
     ):
         super().__init__(env)
         check_spaces(env.observation_space, env.action_space)
+        assert isinstance(env.observation_space, spaces.Dict)
         assert isinstance(env.action_space, spaces.Box)
         self.box = env.action_space
         self.hide_rows = hide_rows
@@ -56,7 +57,7 @@ class FilteredEnv(gym.Wrapper):
             backup_action=backup_action,
         )
         if hide_rows:
-            self.observation_space = _only_one(_task_part(env.observation_space.spaces), spaces.Dict)  # type: ignore[attr-defined]
+            self.observation_space = _only_one(_task_part(env.observation_space.spaces), spaces.Dict)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         observation, info = self.env.reset(seed=seed, options=options)

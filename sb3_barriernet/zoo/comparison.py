@@ -11,11 +11,11 @@ from typing import Any
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from sb3_barriernet.errors import ConfigurationError
 from sb3_barriernet.evaluation.agents import Predictor
 from sb3_barriernet.evaluation.provenance import provenance
 from sb3_barriernet.safety_filter import SafetyFilter
 from sb3_barriernet.zoo.measurement import EVALUATION_SEED, measure
+from sb3_barriernet.zoo.results_folder import claim, write_json
 from sb3_barriernet.zoo.runs import ZooRun
 
 HIDDEN_ROWS = {
@@ -101,17 +101,7 @@ class Comparison:
 
         :raises ConfigurationError: if another comparison lives there
         """
-        wanted, claim = self.settings(), self.folder / "comparison.json"
-        if not claim.exists():
-            write_json(claim, wanted)
-        found = json.loads(claim.read_text())
-        other = [key for key in wanted if found.get(key) != wanted[key]]
-        if other:
-            raise ConfigurationError(
-                f"Found another comparison in {self.folder}, with another {', '.join(other)}: "
-                f"{ {key: found.get(key) for key in other} } instead of { {key: wanted[key] for key in other} }. "
-                "Choose another --out, or remove that folder."
-            )
+        claim(self.folder / "comparison.json", self.settings(), f"another comparison in {self.folder}")
 
     def train(self, *, workers: int = 1, progress: bool = True) -> Iterator[ZooRun]:
         """Train what is not finished yet, and yield each run when it is; a failure cancels what has not begun."""
@@ -152,11 +142,3 @@ def collect(comparison: Comparison, runs: list[dict[str, Any]]) -> dict[str, Any
         "runs": runs,
         **provenance(),
     }
-
-
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write a whole file or none: a kill never leaves half of one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(content, indent=2) + "\n")
-    partial.replace(path)

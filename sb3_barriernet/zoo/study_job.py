@@ -9,13 +9,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from sb3_barriernet.barrier_ppo import BarrierPPO, distill
-from sb3_barriernet.errors import ConfigurationError
 from sb3_barriernet.evaluation import TrainingRecorder
 from sb3_barriernet.evaluation.agents import Predictor
 from sb3_barriernet.evaluation.provenance import provenance
 from sb3_barriernet.safety_filter import SafetyFilter
-from sb3_barriernet.zoo.comparison import write_json
 from sb3_barriernet.zoo.measurement import measure
+from sb3_barriernet.zoo.results_folder import claim, write_json
 from sb3_barriernet.zoo.study import Job, StudyMethod
 
 
@@ -29,7 +28,7 @@ def run_job(job: Job) -> list[dict[str, Any]]:
     """
     with _alone(job):
         if not job.is_finished:
-            claim(job)
+            claim_folder(job)
             job.run.train_here()
         return [_result(job, name, method) for name, method in job.methods.items()]
 
@@ -41,27 +40,14 @@ def write_results(job: Job, results: list[dict[str, Any]]) -> None:
             write_json(job.result_file(method), result)
 
 
-def claim(job: Job) -> None:
-    """Refuse a folder in which the same method has been defined otherwise.
+def claim_folder(job: Job) -> None:
+    """Refuse a folder in which a method of the same name has been defined otherwise.
 
     :raises ConfigurationError: if another study lives there
     """
     for method in job.methods:
-        wanted, file = _as_json(job.definition(method)), job.result_file(method).with_suffix(".definition.json")
-        if not file.exists():
-            write_json(file, wanted)
-        found = json.loads(file.read_text())
-        other = [key for key in wanted if found.get(key) != wanted[key]]
-        if other:
-            raise ConfigurationError(
-                f"Found another study in {job.folder}: there, {method!r} on {job.run.env_id} has another "
-                f"{', '.join(other)}: { {key: found.get(key) for key in other} } instead of "
-                f"{ {key: wanted[key] for key in other} }. Choose another --out, or remove that folder."
-            )
-
-
-def _as_json(content: dict[str, Any]) -> dict[str, Any]:
-    return json.loads(json.dumps(content, default=str))
+        file = job.result_file(method).with_suffix(".definition.json")
+        claim(file, job.definition(method), f"another study in {job.folder}: {method!r} on {job.run.env_id}")
 
 
 @contextmanager

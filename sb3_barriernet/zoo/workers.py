@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from multiprocessing.context import ForkServerContext, SpawnContext
 
 from sb3_barriernet.errors import ConfigurationError, MissingPackageError
 from sb3_barriernet.zoo.study import Job
@@ -26,10 +27,7 @@ def run_locally(jobs: Sequence[Job], workers: int, attempts: int = 2) -> Iterato
     :param workers: processes at a time
     :param attempts: how often a job is begun whose process was killed
     """
-    start_method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-    context = multiprocessing.get_context(start_method)
-    if start_method == "forkserver":
-        context.set_forkserver_preload(PRELOADED)
+    context = _context()
     pool = ThreadPoolExecutor(workers)
     try:
         futures = {pool.submit(_in_a_process, context, job, attempts): job for job in jobs}
@@ -41,12 +39,22 @@ def run_locally(jobs: Sequence[Job], workers: int, attempts: int = 2) -> Iterato
         pool.shutdown(cancel_futures=True)
 
 
-def _in_a_process(context: multiprocessing.context.BaseContext, job: Job, attempts: int) -> str | None:
+def _context() -> ForkServerContext | SpawnContext:
+    """Where there is a fork, workers are forked from a process that has imported everything."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    return context
+
+
+def _in_a_process(context: ForkServerContext | SpawnContext, job: Job, attempts: int) -> str | None:
     log = job.run.folder / f"{job.run.env_id}.log"
     for _ in range(attempts):
-        process = context.Process(target=_logged, args=(job, str(log)), name=job.name)  # type: ignore[attr-defined]
+        process = context.Process(target=_logged, args=(job, str(log)), name=job.name)
         process.start()
         process.join()
+        assert process.exitcode is not None
         if process.exitcode == 0:
             return None
         if process.exitcode > 0:  # it failed by itself, and would again

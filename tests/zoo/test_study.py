@@ -14,7 +14,7 @@ import pytest
 
 from sb3_barriernet.errors import ConfigurationError
 from sb3_barriernet.zoo.study import read_study
-from sb3_barriernet.zoo.study_job import claim, run_job
+from sb3_barriernet.zoo.study_job import claim_folder, run_job
 from sb3_barriernet.zoo.study_record import collect
 from sb3_barriernet.zoo.workers import run_locally
 
@@ -88,9 +88,9 @@ def test_what_cannot_be_is_refused_with_the_nearest_name(tmp_path, old, new, mes
 
 def test_the_folder_of_another_study_is_refused_before_anything_starts(tmp_path):
     for job in jobs(tmp_path):
-        claim(job)
+        claim_folder(job)
     for job in jobs(tmp_path, STUDY.replace("seeds: [0, 1]", "seeds: [0, 1, 2]")):
-        claim(job)  # more seeds are more of the same study
+        claim_folder(job)  # more seeds are more of the same study
     write(tmp_path, STUDY.replace("{algo: ppo}", "{algo: ppo, params: {gamma: 0.5}}"))
     refused = run_script(tmp_path)
     assert refused.returncode == 1
