@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from sb3_barriernet import BarrierPPO, distill
-from sb3_barriernet.evaluation import TrainingRecorder, WithoutFilter, evaluate
-from sb3_barriernet.zoo.measurement import EVALUATION_ENVS, EVALUATION_SEED
+from sb3_barriernet.evaluation import TrainingRecorder
+from sb3_barriernet.zoo.measurement import measure
 from sb3_barriernet.zoo.results_folder import write_json
 from sb3_barriernet.zoo.runs import ZooRun
 
@@ -32,33 +30,25 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def measure(model: BarrierPPO, run: ZooRun, episodes: int) -> dict[str, Any]:
-    """Episodes with and without the filter, the same for everyone."""
-    envs = [run.make_env(min(EVALUATION_ENVS, episodes), EVALUATION_SEED) for _ in range(2)]
-    filtered, unfiltered = evaluate(model, envs[0], episodes), evaluate(WithoutFilter(model), envs[1], episodes)
-    return {"filtered": filtered, "unfiltered": unfiltered}
-
-
 def main() -> None:
     args = parse_arguments()
     run = ZooRun("barrierppo", args.env, args.seed, args.out / "runs" / f"seed_{args.seed}", args.train_timesteps)
     run.train(progress=True)
     teacher = run.load()
     assert isinstance(teacher, BarrierPPO)
-    recorder = TrainingRecorder()
     student = distill(
         teacher,
         run.make_env(teacher.n_envs, args.seed),
         args.timesteps,
         margin=args.margin,
-        callback=recorder,
+        callback=TrainingRecorder(),
         progress_bar=True,
     )
     student.save(args.out / "student.zip")
     results = {
-        "teacher": measure(teacher, run, args.eval_episodes),
-        "student": measure(student, run, args.eval_episodes),
-        "training": asdict(recorder.record),  # of the student's whole life: the teacher's, then its own practice
+        "teacher": measure(run, teacher, teacher, args.eval_episodes),
+        # What it says of training is of the student's whole life: the teacher's, then its own practice.
+        "student": measure(run, student, student, args.eval_episodes),
     }
     write_json(args.out / "distillation.json", results)
     print(json.dumps(results, indent=2))
