@@ -11,11 +11,15 @@ from gymnasium import spaces
 
 from sb3_barriernet.barriers.gains import check_share
 from sb3_barriernet.barriers.one_step_barrier import SHRINK
-from sb3_barriernet.errors import RowShapeError
+from sb3_barriernet.errors import ConfigurationError, RowShapeError
 from sb3_barriernet.rows import EXTRA_COLUMNS, check_action_space
 
 AT_AN_END = 1e-6
 """A backup this close to an end of the box, as a share of the range, has nothing to probe on that side."""
+
+ROUND_OFF = 0.01
+"""Share of ``shrink`` left to round-off: so little below zero, a row asks for no recovery but only for no loss, which
+a backup that keeps ``h`` can give. Actions rounded to float32 end there."""
 
 
 class SimulatedBarrier:
@@ -29,13 +33,19 @@ class SimulatedBarrier:
     It is exact, to round-off, where ``H`` is affine, and at ``b`` anywhere. So if ``b`` never lowers ``h``, as braking
     does where ``h`` counts the way to a stop, some action satisfies every row in every safe state.
 
-    Where ``H`` bends, ``curved=True`` states one row for each of the ``2^M`` quadrants around ``b``: a plane through
-    ``H(b)``, on or below ``H`` at the quadrant's other corners. *Claim.* Where ``H`` is concave along every axis,
-    whatever its mixed derivatives, it lies above the plane in the whole quadrant. *Proof.* It lies above the
-    multilinear interpolation of its corners, one axis after the other; and that minus the plane is multilinear, so
-    least at a corner, where it is not negative. ∎
+    Where ``H`` bends, ``pieces=n`` states one row for each of the ``2^M`` quadrants around ``b``: a plane through
+    ``H(b)``, on or below ``H`` at the other nodes of a grid that cuts every side of the quadrant into ``n``.
+    *Claim.* Where ``H`` is concave along every axis, whatever its mixed derivatives, it lies above the plane in the
+    whole quadrant. *Proof.* In every cell it lies above the multilinear interpolation of the cell's corners, one axis
+    after the other; and that minus the plane is multilinear, so least at a corner, where it is not negative. ∎
 
-    What bends otherwise is up to ``shrink``; :meth:`excess` measures by how much.
+    Where ``H`` may bend the other way too, but no more than :math:`\partial^2 H / \partial u_j^2 \le B_j`, a node
+    counts :math:`4 E_j = B_j w_j^2 / 2` less for every axis along which it is away from ``b``, ``w_j`` the width of a
+    cell. *Proof.* Along an axis ``H`` lies at most :math:`4 E_j t (1 - t)` below its interpolation, ``t`` in [0, 1] the
+    place in the cell: no more than the :math:`4 E_j t` that the nodes' discount comes to in the cell next to ``b``, nor
+    than the :math:`4 E_j` of all other cells. ∎
+
+    What bends more than that is up to ``shrink``; :meth:`excess` measures by how much.
 
     :param simulate: the next states ``(P, N)`` from one state ``(N,)`` and actions ``(P, M)``, the same ones whenever
         it is asked
@@ -44,12 +54,14 @@ class SimulatedBarrier:
     :param action_space: bounded box ``(M,)``
     :param gamma: share of ``h`` that one step may use up, ``0 < gamma <= 1``
     :param backup: the action ``b (M,)`` at a state; by default the middle of the box
-    :param curved: ``2^M`` rows for each function instead of one, from ``4^M`` probes instead of ``M + 1``
+    :param pieces: ``n``: ``2^M`` rows for each function from ``(2 n + 2)^M`` probes; by default one row from ``M + 1``
+    :param bend: ``B (M,)`` at a state, in the unit of ``h`` over that of the action squared; by default zero
     :param shrink: taken off every ``h``, in its unit
     :raises ActionSpaceError: if the actions cannot be filtered
     :raises GainError: if the gain is not in (0, 1]
+    :raises ConfigurationError: if ``bend`` is given for a single row
 
-    ``h`` and ``backup`` also get what :meth:`rows` gets beside the state, such as obstacles.
+    ``h``, ``backup`` and ``bend`` also get what :meth:`rows` gets beside the state, such as obstacles.
     """
 
     def __init__(
@@ -61,15 +73,18 @@ class SimulatedBarrier:
         gamma: float = 0.5,
         *,
         backup: Callable[..., Any] | None = None,
-        curved: bool = False,
+        pieces: int = 0,
+        bend: Callable[..., Any] | None = None,
         shrink: float = SHRINK,
     ):
         check_action_space(action_space)
         check_share(gamma)
+        _check_pieces(pieces, bend)
         self.simulate, self.h, self.num_functions = simulate, h, int(num_functions)
         self.low, self.high = action_space.low.astype(np.float64), action_space.high.astype(np.float64)
-        self.gamma, self.backup, self.curved, self.shrink = float(gamma), backup, curved, float(shrink)
-        self._corners = _corners(self.action_dim, curved)
+        self.gamma, self.backup, self.shrink = float(gamma), backup, float(shrink)
+        self.pieces, self.bend = int(pieces), bend
+        self._nodes = _nodes(self.action_dim, self.pieces) if self.pieces else _ends(self.action_dim)
         self._upwards = np.array(list(itertools.product((False, True), repeat=self.action_dim)))
 
     @property
@@ -80,7 +95,7 @@ class SimulatedBarrier:
     @property
     def num_rows(self) -> int:
         """``K``: ``H`` rows, or ``2^M H`` where the step is curved."""
-        return self.num_functions * (2**self.action_dim if self.curved else 1)
+        return self.num_functions * (2**self.action_dim if self.pieces else 1)
 
     def rows(self, x: np.ndarray, *parameters: np.ndarray) -> np.ndarray:
         """Barrier rows ``(..., K, M + 2)`` at states ``(..., N)``, simulated one state after the other."""
@@ -113,16 +128,24 @@ class SimulatedBarrier:
         """Rows at one state ``(N,)``, or at many ``(..., N)`` where there are no parameters."""
         backup = self._backup_at(x, *parameters)
         sides = self._sides(backup)
-        probes = backup[..., None, None, :] + self._corners * sides[..., None, :]
+        probes = backup[..., None, None, :] + self._nodes * sides[..., None, :]
         values = self.start_values(self._simulate(x, probes), *parameters)
         values = values.reshape(*probes.shape[:-1], self.num_functions)
-        a = np.swapaxes(_planes_below(self._corners, values) / sides[..., None], -2, -1)
+        if self.bend is not None:
+            values = values - self._discount(self.bend(x, *parameters), sides)[..., None]
+        a = np.swapaxes(_planes_below(self._nodes, values) / sides[..., None], -2, -1)
         now = self.start_values(x, *parameters)[..., None, :]
         rows = np.empty((*a.shape[:-1], self.action_dim + EXTRA_COLUMNS))
         rows[..., : self.action_dim] = a
         rows[..., -2] = values[..., 0, :] - (a * backup[..., None, None, :]).sum(axis=-1) - now
-        rows[..., -1] = self.gamma * now
+        nothing_back = (now < 0.0) & (now > -ROUND_OFF * self.shrink)
+        rows[..., -1] = np.where(nothing_back, 0.0, self.gamma * now)
         return rows.reshape(*x.shape[:-1], self.num_rows, -1)
+
+    def _discount(self, bend: np.ndarray, sides: np.ndarray) -> np.ndarray:
+        """What the nodes count less ``(..., Q, V)`` where ``h`` bends upwards between them."""
+        most = 0.5 * np.asarray(bend)[..., None, :] * (sides / self.pieces) ** 2
+        return most @ (self._nodes > 0.0).T
 
     def _backup_at(self, x: np.ndarray, *parameters: np.ndarray) -> np.ndarray:
         """Backup actions ``(..., M)``."""
@@ -143,7 +166,7 @@ class SimulatedBarrier:
         """Ways ``(..., Q, M)`` from the backup to corners of the box: the farthest, or one in every quadrant."""
         down, up = self.low - backup, self.high - backup
         farther = np.where(up >= -down, up, down)
-        if not self.curved:
+        if not self.pieces:
             return farther[..., None, :]
         nothing = AT_AN_END * (self.high - self.low)
         down, up = (np.where(np.abs(side) > nothing, side, farther)[..., None, :] for side in (down, up))
@@ -157,16 +180,29 @@ class SimulatedBarrier:
             )
 
 
-def _corners(action_dim: int, curved: bool) -> np.ndarray:
-    """Axes along which a probe leaves the backup, ``(V, M)`` of 0 and 1: none, each alone, then, if curved, more."""
-    alone = [np.zeros((1, action_dim)), np.eye(action_dim)]
-    several = [corner for corner in itertools.product((0.0, 1.0), repeat=action_dim) if sum(corner) > 1.0]
-    return np.concatenate([*alone, several] if curved and several else alone)
+def _check_pieces(pieces: int, bend: Callable[..., Any] | None) -> None:
+    if pieces < 0 or (bend is not None and not pieces):
+        raise ConfigurationError(
+            f"Found pieces = {pieces}{' with a bound on how h bends' if bend is not None else ''}; expected none where "
+            "the step is affine, and one or more where it bends. Pass `pieces=3`, more where the bound is loose."
+        )
 
 
-def _planes_below(corners: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Rise ``(..., M, H)`` along each axis of planes through the first of ``values (..., V, H)``, above none."""
-    rises = values - values[..., :1, :]
-    along = rises[..., 1 : 1 + corners.shape[-1], :]
-    above = np.einsum("vm,...mh->...vh", corners, along) - rises
-    return along - (above[..., 1:, :] / corners[1:].sum(axis=-1)[:, None]).max(axis=-2, keepdims=True)
+def _ends(action_dim: int) -> np.ndarray:
+    """Ways to leave the backup as shares of the sides, ``(V, M)``: none, and each axis alone to its end."""
+    return np.concatenate([np.zeros((1, action_dim)), np.eye(action_dim)])
+
+
+def _nodes(action_dim: int, pieces: int) -> np.ndarray:
+    """A grid over the sides, ``(V, M)`` in [0, 1], the backup first."""
+    return np.array(list(itertools.product(np.linspace(0.0, 1.0, pieces + 1), repeat=action_dim)))
+
+
+def _planes_below(nodes: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Slopes ``(..., M, H)`` of planes through the first of ``values (..., V, H)`` and above none of them."""
+    rises, away = values[..., 1:, :] - values[..., :1, :], nodes[1:]
+    distance = away.sum(axis=-1)
+    slopes = rises / distance[:, None]
+    along = np.stack([slopes[..., on_axis, :].min(axis=-2) for on_axis in (away == distance[:, None]).T], axis=-2)
+    above = np.einsum("vm,...mh->...vh", away / distance[:, None], along) - slopes
+    return along - np.maximum(above.max(axis=-2, keepdims=True), 0.0)
