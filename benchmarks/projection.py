@@ -92,10 +92,12 @@ def _time(job: Callable[[], Any], count: int) -> float:
     return (time.perf_counter() - start) / count
 
 
-def run_table(corrected: float, budget: float, patience: float, batches: list[int]) -> dict[tuple, tuple]:
+def run_table(
+    corrected: float, budget: float, patience: float, batches: list[int], sizes: list[tuple[int, int]]
+) -> dict[tuple, tuple]:
     """Seconds and error by ``(M, K, B, name, direction)``."""
     results: dict[tuple, tuple] = {}
-    for dim, rows in SIZES:
+    for dim, rows in sizes:
         slow: set[Key] = set()
         last: dict[Key, float] = {}
         for size in batches:
@@ -196,7 +198,7 @@ def _table(results: dict[tuple, tuple], direction: str) -> list[str]:
     batches = sorted({key[2] for key in results})
     lines = ["| (M, K) | method | " + " | ".join(f"B = {b:,}" for b in batches) + " | largest error |"]
     lines += ["|---|---|" + "---:|" * (len(batches) + 1)]
-    for dim, rows in SIZES:
+    for dim, rows in dict.fromkeys(key[:2] for key in results):
         names = dict.fromkeys(key[3] for key in results if key[:2] == (dim, rows) and key[4] == direction)
         for name in names:
             cells = [results.get((dim, rows, b, name, direction)) for b in batches]
@@ -219,8 +221,9 @@ def plot(path: Path, results: dict[tuple, tuple]) -> None:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(1, len(SIZES), figsize=(13, 4), sharey=True, layout="constrained")
-    for axis, (dim, rows) in zip(axes, SIZES, strict=True):
+    sizes = list(dict.fromkeys(key[:2] for key in results))
+    figure, axes = plt.subplots(1, len(sizes), figsize=(13, 4), sharey=True, squeeze=False, layout="constrained")
+    for axis, (dim, rows) in zip(axes[0], sizes, strict=True):
         for name in dict.fromkeys(key[3] for key in results):
             points = [(k[2], v[0] / k[2]) for k, v in results.items()
                       if k[:2] == (dim, rows) and k[3:] == (name, "forward + backward")]  # fmt: skip
@@ -228,9 +231,14 @@ def plot(path: Path, results: dict[tuple, tuple]) -> None:
                 axis.loglog(*zip(*points, strict=True), marker="o", label=name)
         axis.set(title=f"{dim} actions, {rows} rows", xlabel="batch")
         axis.grid(alpha=0.3)
-    axes[0].set_ylabel("seconds a sample, forward + backward")
-    axes[0].legend(fontsize=8)
+    axes[0, 0].set_ylabel("seconds a sample, forward + backward")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), fontsize=8, loc="outside right upper")
     figure.savefig(path, dpi=130)
+
+
+def _size(text: str) -> tuple[int, int]:
+    dim, rows = text.split("x")
+    return int(dim), int(rows)
 
 
 def _version(name: str) -> str:
@@ -253,6 +261,7 @@ def main() -> None:
     parser.add_argument("--budget", type=float, default=0.15, help="seconds for each entry")
     parser.add_argument("--patience", type=float, default=3.0, help="longest acceptable call in seconds")
     parser.add_argument("--batches", type=int, nargs="+", default=BATCHES)
+    parser.add_argument("--sizes", type=_size, nargs="+", default=SIZES, metavar="MxK", help="actions x rows")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
@@ -260,7 +269,7 @@ def main() -> None:
     tables = {}
     for title, corrected in (("Hard (every sample corrected)", 1.0), ("Easy (2 % corrected)", 0.02)):
         print(title, flush=True)
-        tables[title] = run_table(corrected, arguments.budget, arguments.patience, arguments.batches)
+        tables[title] = run_table(corrected, arguments.budget, arguments.patience, arguments.batches, arguments.sizes)
     write_report(arguments.out / "projection.md", tables, "python " + " ".join(sys.argv))
     plot(arguments.out / "projection.png", tables["Hard (every sample corrected)"])
 
