@@ -75,6 +75,11 @@ class NominalActorCriticPolicy(ActorCriticPolicy):
                 "Found use_sde=True; gSDE learns its noise, while the barrier's likelihood needs the fixed std "
                 "`action_std`. Leave use_sde out."
             )
+        if kwargs.get("log_std_init", 0.0) != 0.0:
+            raise ConfigurationError(
+                f"Found log_std_init={kwargs['log_std_init']}; the std is fixed, not learned from a start. Pass "
+                f"action_std={np.exp(kwargs['log_std_init']):.3g} to the algorithm instead, in units of the action."
+            )
         self._initial_std = checked_std(action_std, action_space)
         self.observe_rows = observe_rows
         self.row_encoding = row_encoding

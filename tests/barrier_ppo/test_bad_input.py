@@ -91,6 +91,7 @@ def test_environments_that_cannot_work_are_refused_with_advice():
         (dict(action_std=0.0), "expected positive finite numbers"),
         (dict(action_std=[0.5, float("nan")]), "expected positive finite numbers"),
         (dict(use_sde=True), "gSDE"),
+        (dict(policy_kwargs=dict(log_std_init=-1.0)), r"log_std_init=-1\.0.*action_std=0\.368"),
         (dict(backup_action=[2.0, 0.0]), "inside the action box"),
         (dict(backup_action=[0.0]), "expected 2 numbers"),
         (dict(correction_coef=-1.0), "expected a number >= 0"),
