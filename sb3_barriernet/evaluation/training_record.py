@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,10 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from sb3_barriernet.errors import ConfigurationError
 from sb3_barriernet.projection import Status
+from sb3_barriernet.projection.filter_info import STATUS
+
+HISTORY_PERIOD = 2000
+"""Fewest environment steps between two points of a record's history."""
 
 
 @dataclass
@@ -22,6 +26,8 @@ class TrainingRecord:
     :param interventions: steps whose action a barrier row changed
     :param infeasible: steps at which no action satisfied all rows
     :param wall_s: seconds spent in ``learn``, evaluation callbacks included
+    :param history: ``(steps, violations, interventions)`` as they were at the ends of rollouts, at least
+        :data:`HISTORY_PERIOD` steps apart
     """
 
     steps: int = 0
@@ -29,6 +35,7 @@ class TrainingRecord:
     interventions: int = 0
     infeasible: int = 0
     wall_s: float = 0.0
+    history: list[tuple[int, int | None, int]] = field(default_factory=list)
 
 
 class TrainingRecorder(BaseCallback):
@@ -48,14 +55,22 @@ class TrainingRecorder(BaseCallback):
         if self.record.violations is not None:
             reported = "violation" in infos[0]
             self.record.violations = self.record.violations + sum(i["violation"] for i in infos) if reported else None
-        projection = self.locals.get("projection")
-        if projection is not None:
-            status = projection.status.cpu().numpy()
-            self.record.interventions += int(np.count_nonzero(status >= Status.ACTIVE))
-            self.record.infeasible += int(np.count_nonzero(status == Status.INFEASIBLE))
+        status = self._filter_status(infos)
+        self.record.interventions += int(np.count_nonzero(status >= Status.ACTIVE))
+        self.record.infeasible += int(np.count_nonzero(status == Status.INFEASIBLE))
         return True
 
+    def _filter_status(self, infos: list[dict[str, Any]]) -> np.ndarray:
+        """What a filter said about each action, be it in the algorithm or in the environment; empty without one."""
+        projection = self.locals.get("projection")
+        if projection is not None:
+            return projection.status.cpu().numpy()
+        return np.array([info[STATUS] for info in infos if STATUS in info])
+
     def _on_rollout_end(self) -> None:
+        record = self.record
+        if record.steps - (record.history[-1][0] if record.history else 0) >= HISTORY_PERIOD:
+            record.history.append((record.steps, record.violations, record.interventions))
         self._store()
         if self.record.violations is not None:
             self.logger.record("safety/train_violations", self.record.violations)

@@ -37,7 +37,7 @@ class ZooRun:
     :param timesteps: environment steps; by default those of the YAML
     :param overrides: hyperparameters that replace those of the YAML, values as Python expressions
     :param config: YAML file; by default the one of this package
-    :param gym_packages: modules that register the environment when they are imported
+    :param gym_packages: modules that register the environment, or parts of the model, when they are imported
     """
 
     algo: str
@@ -134,6 +134,7 @@ class ZooRun:
         register()
         from rl_zoo3 import ALGOS
 
+        self._import_packages()
         return ALGOS[self.algo].load(self.model_file, device="cpu")
 
     def make_env(
@@ -145,8 +146,7 @@ class ZooRun:
         """
         from rl_zoo3 import create_test_env, get_saved_hyperparams
 
-        for module in self.gym_packages:
-            importlib.import_module(module)
+        self._import_packages()
         hyperparams, stats_path = get_saved_hyperparams(str(self.path / self.env_id), test_mode=True)
         hyperparams.update(deployed or {})
         kwargs = {**hyperparams.pop("env_kwargs", {}), **env_kwargs}
@@ -166,3 +166,8 @@ class ZooRun:
         """The learning curve of the training episodes; None if ``Monitor`` did not log their success."""
         episodes = read_episodes(self.path)
         return learning_curve(episodes) if MONITORED.issubset(episodes.columns) else None
+
+    def _import_packages(self) -> None:
+        """What they register may be the environment, or a part of the model."""
+        for module in self.gym_packages:
+            importlib.import_module(module)

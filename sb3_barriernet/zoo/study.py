@@ -64,6 +64,8 @@ class StudyMethod:
     :param deploy: hyperparameters of the environment that the evaluation replaces
     :param environments: ids of the environments that it is run on, all by default; or a mapping from ids to more
         ``params``
+    :param timesteps: training steps instead of the environment's
+    :param seeds: how many of the study's seeds it is run on, from the first; all by default
     """
 
     algo: str
@@ -72,9 +74,12 @@ class StudyMethod:
     distill: int | None = None
     deploy: Mapping[str, Any] = field(default_factory=dict)
     environments: tuple[str, ...] | Mapping[str, Any] | None = None
+    timesteps: int | None = None
+    seeds: int | None = None
 
-    def runs_on(self, env_id: str) -> bool:
-        return self.environments is None or env_id in self.environments
+    def runs_on(self, env_id: str, seeds_before: int) -> bool:
+        chosen = self.environments is None or env_id in self.environments
+        return chosen and (self.seeds is None or seeds_before < self.seeds)
 
     def params_on(self, env_id: str) -> dict[str, Any]:
         extra = self.environments[env_id] if isinstance(self.environments, Mapping) else None
@@ -142,16 +147,17 @@ class Study:
 
     def jobs(self, folder: Path) -> list[Job]:
         """Every training once, seeds outermost, so that an interrupted study has seen everything once."""
-        pairs = itertools.product(self.seeds, self.environments)
-        return [job for seed, env_id in pairs for job in self._jobs_on(env_id, seed, folder)]
+        pairs = itertools.product(range(len(self.seeds)), self.environments)
+        return [job for place, env_id in pairs for job in self._jobs_on(env_id, place, folder)]
 
-    def _jobs_on(self, env_id: str, seed: int, folder: Path) -> Iterable[Job]:
-        environment = self.environments[env_id]
+    def _jobs_on(self, env_id: str, place: int, folder: Path) -> Iterable[Job]:
+        """Jobs of the seed in this place of the list."""
+        environment, seed = self.environments[env_id], self.seeds[place]
         trainings: dict[str, dict[str, StudyMethod]] = {}
         for name, method in self.methods.items():
-            if method.runs_on(env_id):
-                key = json.dumps([method.algo, method.params_on(env_id)], sort_keys=True, default=str)
-                trainings.setdefault(key, {})[name] = method
+            if method.runs_on(env_id, place):
+                same = [method.algo, method.params_on(env_id), method.timesteps]
+                trainings.setdefault(json.dumps(same, sort_keys=True, default=str), {})[name] = method
         for sharing in trainings.values():
             name, method = next(iter(sharing.items()))
             run = ZooRun(
@@ -159,7 +165,7 @@ class Study:
                 env_id,
                 seed,
                 folder / "runs" / slug(name) / f"seed_{seed}",
-                environment.timesteps,
+                method.timesteps or environment.timesteps,
                 {key: repr(value) for key, value in method.params_on(env_id).items()},
                 environment.conf_folder / f"{method.algo}.yml" if environment.conf_folder else None,
                 environment.gym_packages,
@@ -214,10 +220,10 @@ def _method(name: str, settings: Any, path: Path) -> dict[str, Any]:
     if not isinstance(settings, dict) or "algo" not in settings:
         raise ConfigurationError(f"Found no algorithm for the method {name!r} in {path}. Write `algo: barrierppo`.")
     _known(f"key of the method {name!r}", settings, [f.name for f in fields(StudyMethod)], path)
-    if settings.get("distill") is not None:
-        _whole_numbers("distill", [settings["distill"]], 1, path)
-        if settings["algo"] != "barrierppo":
-            raise ConfigurationError(f"The method {name!r} of {path} distills {settings['algo']}; only barrierppo can.")
+    for key in {"distill", "timesteps", "seeds"} & settings.keys():
+        _whole_numbers(key, [settings[key]], 1, path)
+    if "distill" in settings and settings["algo"] != "barrierppo":
+        raise ConfigurationError(f"The method {name!r} of {path} distills {settings['algo']}; only barrierppo can.")
     chosen = settings.get("environments")
     return {**settings, "environments": tuple(chosen) if isinstance(chosen, list) else chosen}
 

@@ -18,7 +18,7 @@ from sb3_barriernet.evaluation import (
     run_episodes,
 )
 from sb3_barriernet.evaluation.learning_curve import FEWEST, WINDOW, learning_curve, read_episodes
-from sb3_barriernet.evaluation.training_record import training_record
+from sb3_barriernet.evaluation.training_record import HISTORY_PERIOD, training_record
 from tests.toys import DriftingPoint, limited_point
 
 SETTINGS = dict(n_steps=32, batch_size=32, n_epochs=2, seed=0, device="cpu")
@@ -219,6 +219,19 @@ def test_the_training_record_is_kept_saved_and_continued(algorithm, tmp_path):
     assert training_record(again).steps == 192
     assert training_record(again).violations >= record.violations
     assert training_record(again).wall_s > record.wall_s
+
+
+def test_the_history_of_a_training_ends_in_its_totals_and_its_points_lie_apart():
+    env = make_vec_env(trapped_point, 2, seed=0)
+    model = PPO(NominalActorCriticPolicy, env, **SETTINGS)
+    rollout = SETTINGS["n_steps"] * env.num_envs
+    model.learn(2 * rollout * -(-HISTORY_PERIOD // rollout), callback=TrainingRecorder())
+    record = training_record(model)
+    steps, violations, interventions = np.array(record.history).T
+    assert (np.diff(steps, prepend=0) >= HISTORY_PERIOD).all()
+    assert (np.diff(violations) >= 0).all()
+    assert (steps[-1], violations[-1]) == (record.steps, record.violations)
+    assert (interventions == 0).all()
 
 
 def test_learning_curve_counts_steps_and_finds_the_level():

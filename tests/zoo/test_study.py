@@ -15,7 +15,7 @@ import pytest
 from sb3_barriernet.errors import ConfigurationError
 from sb3_barriernet.zoo.study import read_study
 from sb3_barriernet.zoo.study_job import claim_folder, run_job
-from sb3_barriernet.zoo.study_record import collect
+from sb3_barriernet.zoo.study_record import RecordedRuns, collect
 from sb3_barriernet.zoo.workers import run_locally
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "study.py"
@@ -31,6 +31,21 @@ methods:
   plain: {{algo: ppo}}
   filtered: {{algo: ppo, filter: true}}
 """
+
+RUN = {
+    "timesteps": 2048,
+    "episodes": 2,
+    "success_rate": 1.0,
+    "violation_free_success_rate": 1.0,
+    "unfiltered_violation_free_success_rate": 0.5,
+    "mean_return": 130.0,
+    "unfiltered_mean_return": 130.0,
+    "intervention_rate": 0.0,
+    "train_violations": 0,
+    "violations": 0,
+    "unfiltered_violations": 0,
+    "steps_to_95": None,
+}
 
 
 def write(folder: Path, text: str = STUDY) -> Path:
@@ -61,6 +76,19 @@ def test_an_environment_may_add_hyperparameters_to_a_method(tmp_path):
     assert list(plain.methods) == ["plain"]  # "filtered" trains otherwise now
 
 
+def test_a_method_may_have_fewer_seeds_and_steps_of_its_own(tmp_path):
+    text = STUDY.replace("plain: {algo: ppo}", "plain: {algo: ppo, seeds: 1, timesteps: 4096}")
+    listed = [(job.run.seed, list(job.methods), job.run.wanted_timesteps) for job in jobs(tmp_path, text)]
+    ours, plain, filtered = ["ours", "ours, distilled"], ["plain"], ["filtered"]
+    assert listed == [
+        (0, ours, 2048),
+        (0, plain, 4096),
+        (0, filtered, 2048),
+        (1, ours, 2048),
+        (1, filtered, 2048),
+    ]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -73,6 +101,7 @@ def test_an_environment_may_add_hyperparameters_to_a_method(tmp_path):
         ("seeds: [0, 1]", "seeds: [a]", "seeds: .*whole numbers of at least 0"),
         ("distill: 2048", "distill: 0.5", "distill: .*at least 1"),
         ("filter: true", "distill: 2048", "distills ppo; only barrierppo can"),
+        ("filter: true", "seeds: 0", "seeds: .*at least 1"),
         ("plain: {algo: ppo}", "plain: {}", "no algorithm for the method 'plain'"),
         ("plain: {algo: ppo}", "ours?: {algo: ppo}", "differ in punctuation only"),
         ("filter: true", "environments: [Pendulum-v1]", "unknown environment of the method 'filtered'"),
@@ -104,8 +133,8 @@ def folders(folder: Path) -> list[str]:
     return ["--out", str(folder / "out"), "--report", str(folder / "report")]
 
 
-def run_script(folder: Path) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(SCRIPT), str(folder / "study.yml"), *folders(folder)]
+def run_script(folder: Path, *more: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, str(SCRIPT), str(folder / "study.yml"), *folders(folder), *more]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=280)
 
 
@@ -136,6 +165,24 @@ def test_the_whole_script_goes_on_where_it_was_killed_and_repeats_nothing(tmp_pa
     report = (tmp_path / "report" / "report.md").read_text()
     assert "ours, distilled" in report
     assert (tmp_path / "report" / "study.png").stat().st_size > 1000
+
+
+def test_what_learns_behind_a_filtered_environment_is_measured_with_and_without_its_filter(tmp_path):
+    deploy = "{env_wrapper: [{sb3_barriernet.envs.PursuitEvasionBarrier: {alpha: 2.0}}]}"
+    text = f"""
+eval_episodes: 2
+environments:
+  PursuitEvasion-v0: {{timesteps: 2400}}
+methods:
+  SAC: {{algo: sac, filter: true, params: {{learning_starts: 2300}}, deploy: {deploy}}}
+"""
+    (job,) = jobs(tmp_path, text)
+    assert run_job(job)[0] == run_job(job)[0]
+    result = json.loads(job.result_file("SAC").read_text())
+    assert result["timesteps"] == 2400
+    assert result["train_violations"] == result["violations"] == 0
+    assert 0.0 < result["train_intervention_rate"] < 1.0
+    assert result["unfiltered_violations"] is not None
 
 
 @pytest.mark.slow
@@ -181,11 +228,35 @@ def test_a_report_keeps_numbers_whose_trainings_are_gone_as_long_as_they_mean_th
     ]
     file = tmp_path / "results.json"
     file.write_text(json.dumps({"runs": recorded}))
-    assert collect(chosen, file) == recorded
+    assert collect(chosen, RecordedRuns(file)) == recorded
 
     write(tmp_path, STUDY.replace("seeds: [0, 1]", "seeds: [0]").replace("distill: 2048", "distill: 4096"))
     others = read_study(tmp_path / "study.yml").jobs(tmp_path / "out")
-    assert [run["method"] for run in collect(others, file)] == ["ours", "plain", "filtered"]
+    assert [run["method"] for run in collect(others, RecordedRuns(file))] == ["ours", "plain", "filtered"]
+
+
+def test_the_numbers_of_another_report_are_taken_over_instead_of_training_again(tmp_path):
+    write(tmp_path, STUDY.replace("ours:", "BarrierPPO:").replace("seeds: [0, 1]", "seeds: [1]"))
+    others = read_study(tmp_path / "study.yml").jobs(tmp_path / "out")
+    known = RUN | {"env": ENV_ID, "seed": 1, "origin": "another machine"}
+    recorded = [
+        known | {"method": method, "definition": job.fingerprint(method), "filtered": method != "plain"}
+        for job in others
+        for method in job.methods
+    ]
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "results.json").write_text(json.dumps({"runs": recorded}))
+
+    write(tmp_path, STUDY.replace("seeds: [0, 1]", "seeds: [1]"))
+    reusing = run_script(tmp_path, "--reuse", str(tmp_path / "other"))
+    assert reusing.returncode == 0, reusing.stderr
+    assert not list((tmp_path / "out").rglob("*.zip"))
+    runs = json.loads((tmp_path / "report" / "results.json").read_text())["runs"]
+    assert [run["method"] for run in runs] == ["ours", "ours, distilled", "plain", "filtered"]
+    assert {run["origin"] for run in runs} == {"another machine"}
+    refused = run_script(tmp_path, "--reuse", str(tmp_path / "nothing"))
+    assert "Found no" in refused.stderr
+    assert "results.json" in refused.stderr
 
 
 def test_a_job_that_is_being_done_elsewhere_is_waited_for(tmp_path):

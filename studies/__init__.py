@@ -1,0 +1,1 @@
+"""Studies, and what only they need."""
