@@ -12,6 +12,7 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, Combine
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 
 from sb3_barriernet.barrier_ppo.correction_loss import CorrectionLoss
+from sb3_barriernet.barrier_ppo.extractor import ROW_FEATURES_KEY, BarrierExtractor, RowFeatures
 from sb3_barriernet.barrier_ppo.gains import (
     DEFAULT_GAIN_RANGE,
     DEFAULT_GAIN_STD,
@@ -93,6 +94,16 @@ class BarrierActorCriticPolicy(NominalActorCriticPolicy):
         decisions = distribution.get_actions(deterministic=deterministic)
         return decisions, values, distribution.log_prob(decisions)
 
+    def extract_features(
+        self, obs: PyTorchObs, features_extractor: BaseFeaturesExtractor | None = None
+    ) -> th.Tensor | tuple[th.Tensor, th.Tensor]:
+        """As SB3's; row features that were computed before take the place of the rows."""
+        assert isinstance(obs, dict)
+        if ROW_FEATURES_KEY in obs:
+            obs = dict(obs)
+            obs[BARRIER_KEY] = obs.pop(ROW_FEATURES_KEY)
+        return super().extract_features(obs, features_extractor)
+
     def evaluate_actions(self, obs: PyTorchObs, actions: th.Tensor) -> tuple[th.Tensor, th.Tensor, th.Tensor | None]:
         """As SB3's; while ``.correction_loss`` is set, backpropagation through the likelihood adds its gradient."""
         evaluated = super().evaluate_actions(obs, actions)
@@ -103,6 +114,12 @@ class BarrierActorCriticPolicy(NominalActorCriticPolicy):
             safe = self.project(obs, mean.detach()).action
             self.correction_loss.attach(mean, safe, self.row_filter.weight)
         return evaluated
+
+    @property
+    def row_features(self) -> RowFeatures | None:
+        """What the network sees of rows; None if nothing, or if it is not a :class:`BarrierExtractor` that shows it."""
+        extractor = self.features_extractor
+        return extractor.row_features if isinstance(extractor, BarrierExtractor) else None
 
     def project(self, obs: PyTorchObs, decisions: th.Tensor) -> Projection:
         """Safe actions for decisions ``(B, M + G)`` under the rows of ``obs``."""
