@@ -131,7 +131,8 @@ class BarrierActorCriticPolicy(NominalActorCriticPolicy):
         if self.gain_head is None:
             return decisions, 1.0
         action_dim = len(self.log_std)
-        return decisions[:, :action_dim], self.gain_head.row_kappa(decisions[:, action_dim:])
+        # Contiguous, as a projection wants it that is like the last one.
+        return decisions[:, :action_dim].contiguous(), self.gain_head.row_kappa(decisions[:, action_dim:])
 
     def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> th.Tensor:
         decisions = super()._predict(observation, deterministic)

@@ -95,6 +95,8 @@ def repeat(
         and u.is_cpu
         and A.is_cpu
         and c.is_cpu
+        and u.is_contiguous()
+        and c.is_contiguous()
         and (A.stride(2) == 1 or dim == 1)
         # Tensors that were given other memory have moved. Other numbers in the same memory are what kernels read.
         and low_.data_ptr() == addresses[0]
@@ -103,4 +105,4 @@ def repeat(
         and (backup_ is None or backup_.data_ptr() == addresses[3])
     ):
         return None
-    return run(setup, u.contiguous(), A, c.contiguous())
+    return run(setup, u, A, c)
