@@ -2,7 +2,8 @@
 
     python benchmarks/overhead.py --rounds 5 --steps 65536 --out benchmarks/results/overhead.json
 
-Trainings alternate in one process on one thread, so that the machine's moods hit both; quote the ratios.
+Trainings alternate in one process on one thread, so that the machine's moods hit both; seconds are those of the
+processor, which leaves out what neighbours take. Quote the ratios.
 """
 
 from __future__ import annotations
@@ -46,9 +47,9 @@ def make_models(seed: int) -> dict[str, PPO]:
 
 
 def timed(function: Callable[[], Any]) -> float:
-    start = time.perf_counter()
+    start = time.process_time()
     function()
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def time_training(model: PPO, steps: int) -> dict[str, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pathlib
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -39,7 +40,7 @@ from sb3_barriernet.barrier_ppo.policies import (
 from sb3_barriernet.barrier_ppo.rollout_statistics import summarise
 from sb3_barriernet.barrier_ppo.schedules import coefficient_schedule
 from sb3_barriernet.errors import ConfigurationError, InvalidRowsError
-from sb3_barriernet.projection import Projection, Status
+from sb3_barriernet.projection import Status
 from sb3_barriernet.rows import BARRIER_KEY
 
 SelfBarrierPPO = TypeVar("SelfBarrierPPO", bound="BarrierPPO")
@@ -279,9 +280,9 @@ class BarrierPPO(PPO):
                 obs_tensor = obs_as_tensor(self._last_obs, self.device)  # type: ignore[arg-type]
                 actions, values, log_probs = self.policy(obs_tensor)
                 projection = self.policy.project(obs_tensor, actions)
-            _refuse_invalid(projection, self._last_obs)  # type: ignore[arg-type]
             actions = actions.cpu().numpy()
-            safe_actions = projection.action.cpu().numpy()
+            safe_actions, status = projection.action.cpu().numpy(), projection.status.cpu().numpy()
+            _refuse_invalid(status, self._last_obs)  # type: ignore[arg-type]
 
             new_obs, rewards, dones, infos = env.step(safe_actions)
 
@@ -293,7 +294,7 @@ class BarrierPPO(PPO):
 
             self._update_info_buffer(infos, dones)
             n_steps += 1
-            violations += sum(info.get("violation", np.nan) for info in infos)
+            violations += _count_violations(infos)
 
             for idx, done in enumerate(dones):
                 if (
@@ -309,7 +310,7 @@ class BarrierPPO(PPO):
             rollout_buffer.add(
                 self._last_obs,
                 actions,
-                self._charge(rewards, actions, projection),
+                self._charge(rewards, actions, safe_actions, status),
                 self._last_episode_starts,
                 values,
                 log_probs,
@@ -332,6 +333,8 @@ class BarrierPPO(PPO):
     def train(self) -> None:
         coef = self.correction_loss_schedule(self._current_progress_remaining)
         self.policy.correction_loss = CorrectionLoss(coef) if coef > 0.0 else None
+        if self.policy.row_features is not None:
+            self.rollout_buffer.look_at_rows(self.policy.row_features)
         super().train()
         if self.policy.correction_loss is not None:
             self.logger.record("train/correction_loss", self.policy.correction_loss.mean)
@@ -357,12 +360,11 @@ class BarrierPPO(PPO):
         assert isinstance(observation_space, spaces.Dict)
         return gain_settings(observation_space, self.gain_range, self.gain_std, self.gain_groups)
 
-    def _charge(self, rewards: np.ndarray, decisions: np.ndarray, projection: Projection) -> np.ndarray:
+    def _charge(self, rewards: np.ndarray, decisions: np.ndarray, safe: np.ndarray, status: np.ndarray) -> np.ndarray:
         """Rewards less what the corrections cost."""
         coef = self.correction_schedule(self._current_progress_remaining)
         if coef <= 0.0:
             return rewards
-        safe, status = projection.action.cpu().numpy(), projection.status.cpu().numpy()
         return rewards - coef * self._cost(decisions[:, : safe.shape[1]], safe, status)
 
     def _cost(self, nominal: np.ndarray, safe: np.ndarray, status: np.ndarray) -> np.ndarray:
@@ -392,12 +394,19 @@ class BarrierPPO(PPO):
         return {f"kappa_mean_{group}": value for group, value in enumerate(kappa)}
 
 
-def _refuse_invalid(projection: Projection, observation: dict[str, np.ndarray]) -> None:
+def _count_violations(infos: list[dict[str, Any]]) -> float:
+    """Environments whose last step violated the task's geometry; NaN if one does not report it."""
+    try:
+        return sum(map(itemgetter("violation"), infos))
+    except KeyError:
+        return np.nan
+
+
+def _refuse_invalid(status: np.ndarray, observation: dict[str, np.ndarray]) -> None:
     """Training on NaN would destroy the weights, so it stops with a name; ``predict`` flags and goes on."""
-    invalid = projection.status == Status.INVALID
-    if not bool(invalid.any()):
+    if status.max() < Status.INVALID:
         return
-    env_index = int(invalid.nonzero()[0])
+    env_index = int(status.argmax())
     bad_keys = [key for key, value in observation.items() if not np.isfinite(value[env_index]).all()]
     cause = f"its observation holds NaN or infinity under {bad_keys}" if bad_keys else "the policy's output is NaN"
     raise InvalidRowsError(

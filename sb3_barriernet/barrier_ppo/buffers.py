@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import torch as th
 from stable_baselines3.common.buffers import DictRolloutBuffer
 from stable_baselines3.common.preprocessing import get_action_dim
 
+from sb3_barriernet.barrier_ppo.extractor import ROW_FEATURES_KEY
 from sb3_barriernet.projection import Projection
+from sb3_barriernet.rows import BARRIER_KEY
 
 
 class BarrierRolloutBuffer(DictRolloutBuffer):
@@ -31,6 +35,20 @@ class BarrierRolloutBuffer(DictRolloutBuffer):
     def __init__(self, *args: Any, num_gains: int = 0, **kwargs: Any):
         self.num_gains = num_gains
         super().__init__(*args, **kwargs)
+
+    def look_at_rows(self, features: Callable[[th.Tensor], th.Tensor]) -> None:
+        """Compute once for all epochs of an update what the network sees of the rows.
+
+        :param features: of rows ``(B, K, M + 2)``, without parameters
+        """
+        if ROW_FEATURES_KEY not in self.observations:
+            rows = self.observations[BARRIER_KEY]
+            seen = features(self.to_torch(rows.reshape(-1, *rows.shape[-2:])).float())
+            self.observations[ROW_FEATURES_KEY] = seen.cpu().numpy().reshape(*rows.shape[:-2], -1)
+
+    def to_torch(self, array: np.ndarray, copy: bool = True) -> th.Tensor:
+        """Without SB3's copy: minibatches are copies already."""
+        return super().to_torch(array, copy=False)
 
     @property
     def nominal_actions(self) -> np.ndarray:

@@ -35,7 +35,7 @@ class CorrectionLoss:
         :param weight: ``W``, a diagonal ``(M,)`` or a matrix ``(M, M)``
         """
         num_gains = mean.shape[1] - safe.shape[1]
-        correction = (mean[:, : safe.shape[1]] - safe).detach().to(weight.dtype)
+        correction = (mean.detach()[:, : safe.shape[1]] - safe).to(weight.dtype)
         weighted = correction * weight if weight.ndim == 1 else correction @ weight
         self._values.append(0.5 * float((correction * weighted).sum(dim=1).mean()))
         gradient = pad(self.coef / len(mean) * weighted, (0, num_gains)).to(mean.dtype)

@@ -15,6 +15,9 @@ from sb3_barriernet.barrier_ppo.pooled_rows import PooledRows
 from sb3_barriernet.errors import ConfigurationError, MissingRowsError
 from sb3_barriernet.rows import BARRIER_KEY, split_rows
 
+ROW_FEATURES_KEY = "row_features"
+"""Key under which the rollout buffer offers the features of its rows beside them, during an update."""
+
 # Scales of the row features, in half ranges of the action box.
 DISTANCE_SCALE = 1.5
 GATE_REACH = 2.0
@@ -54,6 +57,9 @@ class RowFeatures(nn.Module):
         self.register_buffer("half_range", th.as_tensor(half_range, dtype=th.float32), persistent=False)
 
     def forward(self, rows: th.Tensor) -> th.Tensor:
+        """Features of rows; features ``(B, K (M + 1))`` that were computed before pass as they are."""
+        if rows.ndim == 2:
+            return rows
         A, c = split_rows(rows)
         scaled = A * self.half_range
         # A row without a normal never restricts the action: the tiny norm puts its face infinitely far away.

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch as th
 from gymnasium import spaces
-from stable_baselines3.common.distributions import Distribution
 from torch import nn
 
 from sb3_barriernet.errors import ConfigurationError, GainError
@@ -100,14 +99,9 @@ class GainHead(nn.Module):
         """Std of ``log kappa``, ``(G,)``."""
         return self.log_std.exp()
 
-    def join(self, actions: Distribution, latent_pi: th.Tensor) -> Distribution:
-        """The Gaussian over decisions ``[u_nom | log kappa]``, ``(B, M + G)``, in place of the one over actions."""
-        normal = actions.distribution
-        assert isinstance(normal, th.distributions.Normal)
-        mean = self.initial + self.half_range * self.net(latent_pi)
-        joint = th.cat([normal.loc, mean], dim=1), th.cat([normal.scale, self.std.expand_as(mean)], dim=1)
-        actions.distribution = th.distributions.Normal(*joint, validate_args=False)
-        return actions
+    def forward(self, latent_pi: th.Tensor) -> th.Tensor:
+        """Mean of ``log kappa``, ``(B, G)``."""
+        return self.initial + self.half_range * self.net(latent_pi)
 
     def kappa(self, log_kappa: th.Tensor) -> th.Tensor:
         """Gain scales in their range, float64, of the same shape."""
@@ -115,7 +109,8 @@ class GainHead(nn.Module):
 
     def row_kappa(self, log_kappa: th.Tensor) -> th.Tensor:
         """Gain scale of every row ``(B, K)``, from those of the groups ``(B, G)``."""
-        return self.kappa(log_kappa)[:, self.groups]
+        kappa = self.kappa(log_kappa)
+        return kappa.expand(-1, len(self.groups)) if self.num_gains == 1 else kappa[:, self.groups]
 
 
 def check_restoring(rows: np.ndarray) -> None:

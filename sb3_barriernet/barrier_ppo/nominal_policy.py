@@ -28,7 +28,7 @@ class FixedStdGaussian(DiagGaussianDistribution):
     """
 
     def proba_distribution(self, mean_actions: th.Tensor, log_std: th.Tensor) -> FixedStdGaussian:
-        std = th.ones_like(mean_actions) * log_std.exp()
+        std = log_std.exp().expand_as(mean_actions)
         self.distribution = th.distributions.Normal(mean_actions, std, validate_args=False)
         return self
 
@@ -118,8 +118,11 @@ class NominalActorCriticPolicy(ActorCriticPolicy):
         self.optimizer = self.optimizer_class(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)  # type: ignore[call-arg]
 
     def _get_action_dist_from_latent(self, latent_pi: th.Tensor) -> Distribution:
-        mean = self.action_middle + self.action_half_range * self.action_net(latent_pi)
-        return self.action_dist.proba_distribution(mean, self.log_std)
+        return self.action_dist.proba_distribution(self._mean_action(latent_pi), self.log_std)
+
+    def _mean_action(self, latent_pi: th.Tensor) -> th.Tensor:
+        """``mu``, ``(B, M)``, action units."""
+        return self.action_middle + self.action_half_range * self.action_net(latent_pi)
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
         # The std itself is in the state dictionary.

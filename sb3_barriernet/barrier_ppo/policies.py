@@ -12,6 +12,7 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, Combine
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 
 from sb3_barriernet.barrier_ppo.correction_loss import CorrectionLoss
+from sb3_barriernet.barrier_ppo.extractor import ROW_FEATURES_KEY, BarrierExtractor, RowFeatures
 from sb3_barriernet.barrier_ppo.gains import (
     DEFAULT_GAIN_RANGE,
     DEFAULT_GAIN_STD,
@@ -93,6 +94,16 @@ class BarrierActorCriticPolicy(NominalActorCriticPolicy):
         decisions = distribution.get_actions(deterministic=deterministic)
         return decisions, values, distribution.log_prob(decisions)
 
+    def extract_features(  # type: ignore[override]
+        self, obs: PyTorchObs, features_extractor: BaseFeaturesExtractor | None = None
+    ) -> th.Tensor | tuple[th.Tensor, th.Tensor]:
+        """As SB3's; row features that were computed before take the place of the rows."""
+        assert isinstance(obs, dict)
+        if ROW_FEATURES_KEY in obs:
+            obs = dict(obs)
+            obs[BARRIER_KEY] = obs.pop(ROW_FEATURES_KEY)
+        return super().extract_features(obs, features_extractor)
+
     def evaluate_actions(self, obs: PyTorchObs, actions: th.Tensor) -> tuple[th.Tensor, th.Tensor, th.Tensor | None]:
         """As SB3's; while ``.correction_loss`` is set, backpropagation through the likelihood adds its gradient."""
         evaluated = super().evaluate_actions(obs, actions)
@@ -104,6 +115,12 @@ class BarrierActorCriticPolicy(NominalActorCriticPolicy):
             self.correction_loss.attach(mean, safe, self.row_filter.weight)
         return evaluated
 
+    @property
+    def row_features(self) -> RowFeatures | None:
+        """What the network sees of rows; None if nothing, or if it is not a :class:`BarrierExtractor` that shows it."""
+        extractor = self.features_extractor
+        return extractor.row_features if isinstance(extractor, BarrierExtractor) else None
+
     def project(self, obs: PyTorchObs, decisions: th.Tensor) -> Projection:
         """Safe actions for decisions ``(B, M + G)`` under the rows of ``obs``."""
         assert isinstance(obs, dict)
@@ -114,7 +131,8 @@ class BarrierActorCriticPolicy(NominalActorCriticPolicy):
         if self.gain_head is None:
             return decisions, 1.0
         action_dim = len(self.log_std)
-        return decisions[:, :action_dim], self.gain_head.row_kappa(decisions[:, action_dim:])
+        # Contiguous, as a projection wants it that is like the last one.
+        return decisions[:, :action_dim].contiguous(), self.gain_head.row_kappa(decisions[:, action_dim:])
 
     def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> th.Tensor:
         decisions = super()._predict(observation, deterministic)
@@ -130,8 +148,10 @@ class BarrierActorCriticPolicy(NominalActorCriticPolicy):
         self.gain_head = None if settings is None else GainHead(self.mlp_extractor.latent_dim_pi, settings)
 
     def _get_action_dist_from_latent(self, latent_pi: th.Tensor) -> Distribution:
-        actions = super()._get_action_dist_from_latent(latent_pi)
-        return actions if self.gain_head is None else self.gain_head.join(actions, latent_pi)
+        if self.gain_head is None:
+            return super()._get_action_dist_from_latent(latent_pi)
+        mean = th.cat([self._mean_action(latent_pi), self.gain_head(latent_pi)], dim=1)
+        return self.action_dist.proba_distribution(mean, th.cat([self.log_std, self.gain_head.log_std]))
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
         return {**super()._get_constructor_parameters(), **self.filter_kwargs, **self.gain_kwargs}

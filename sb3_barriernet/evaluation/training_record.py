@@ -26,7 +26,7 @@ class TrainingRecord:
     :param interventions: steps whose action a barrier row changed
     :param infeasible: steps at which no action satisfied all rows
     :param wall_s: seconds spent in ``learn``, evaluation callbacks included
-    :param history: ``(steps, violations, interventions)`` as they were at the ends of rollouts, at least
+    :param history: ``[steps, violations, interventions]`` as they were at the ends of rollouts, at least
         :data:`HISTORY_PERIOD` steps apart
     """
 
@@ -35,7 +35,7 @@ class TrainingRecord:
     interventions: int = 0
     infeasible: int = 0
     wall_s: float = 0.0
-    history: list[tuple[int, int | None, int]] = field(default_factory=list)
+    history: list[list[int | None]] = field(default_factory=list)
 
 
 class TrainingRecorder(BaseCallback):
@@ -46,7 +46,7 @@ class TrainingRecorder(BaseCallback):
 
     def _on_training_start(self) -> None:
         self.record = TrainingRecord(**getattr(self.model, "training_record", {}))
-        self.wall_before = self.record.wall_s
+        self.wall_before, self._noted = self.record.wall_s, self.record.steps
         self.started = time.perf_counter()
 
     def _on_step(self) -> bool:
@@ -69,8 +69,9 @@ class TrainingRecorder(BaseCallback):
 
     def _on_rollout_end(self) -> None:
         record = self.record
-        if record.steps - (record.history[-1][0] if record.history else 0) >= HISTORY_PERIOD:
-            record.history.append((record.steps, record.violations, record.interventions))
+        if record.steps - self._noted >= HISTORY_PERIOD:
+            record.history.append([record.steps, record.violations, record.interventions])
+            self._noted = record.steps
         self._store()
         if self.record.violations is not None:
             self.logger.record("safety/train_violations", self.record.violations)
