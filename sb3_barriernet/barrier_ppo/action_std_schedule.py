@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 
 from sb3_barriernet.barrier_ppo.nominal_policy import NominalActorCriticPolicy
@@ -42,7 +43,8 @@ class ActionStdSchedule(BaseCallback):
         left = self.model._current_progress_remaining
         policy = self.model.policy
         assert isinstance(policy, NominalActorCriticPolicy)
-        policy.set_action_std(self.model.initial_action_std * (self.final + (1.0 - self.final) * left))
+        initial_std: np.ndarray = self.model.initial_action_std  # type: ignore[attr-defined]
+        policy.set_action_std(initial_std * (self.final + (1.0 - self.final) * left))
 
     def _on_step(self) -> bool:
         return True
