@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sb3_barriernet.barrier_ppo.export import without_filter
     from sb3_barriernet.barrier_ppo.extractor import BarrierExtractor
     from sb3_barriernet.barrier_ppo.nominal_policy import NominalActorCriticPolicy
+    from sb3_barriernet.barrier_ppo.resumable_training import ResumableTraining
     from sb3_barriernet.barriers.autograd_barrier import AutogradBarrier
     from sb3_barriernet.barriers.braking_car import BrakingCarBarrier
     from sb3_barriernet.barriers.one_step_barrier import OneStepBarrier
@@ -58,6 +59,7 @@ __all__ = [
     "ProjectionLayer",
     "PursuitEvasionBarrier",
     "ResetOptions",
+    "ResumableTraining",
     "SafeActionDictReplayBuffer",
     "SafeActionReplayBuffer",
     "SafetyFilter",
@@ -94,6 +96,7 @@ __getattr__, __dir__ = lazy_exports(
         "ProjectionLayer": "projection",
         "PursuitEvasionBarrier": "envs.pursuit_barrier",
         "ResetOptions": "envs.reset_options",
+        "ResumableTraining": "barrier_ppo.resumable_training",
         "SafeActionDictReplayBuffer": "any_algorithm",
         "SafeActionReplayBuffer": "any_algorithm",
         "SafetyFilter": "safety_filter",

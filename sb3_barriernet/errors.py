@@ -13,6 +13,8 @@
     |-- InvalidRowsError (ValueError)        NaN or infinity where a row should be
     |-- InvalidActionError (ValueError)      NaN, infinity or a wrong shape where an action should be
     |-- UnsafeStartError (ValueError)        an episode starts outside the safe set
+    |-- CheckpointError (ValueError)         a saved model is damaged, or is not what is wanted
+    |-- DivergedError (ArithmeticError)      NaN or infinity where a reward, a value or a weight should be
     `-- MissingPackageError (ImportError)    an optional dependency is not installed
 
     UnsafeActionWarning (UserWarning)        an action that breaks a row leaves ``predict()``
@@ -65,6 +67,14 @@ class InvalidActionError(BarrierNetError, ValueError):
 
 class UnsafeStartError(BarrierNetError, ValueError):
     """An episode starts outside the set that the barrier keeps invariant."""
+
+
+class CheckpointError(BarrierNetError, ValueError):
+    """A file of a saved model is damaged, or holds something else than is wanted."""
+
+
+class DivergedError(BarrierNetError, ArithmeticError):
+    """NaN or infinity among rewards, values or weights: learning from it would destroy the policy."""
 
 
 class MissingPackageError(BarrierNetError, ImportError):

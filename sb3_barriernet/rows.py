@@ -153,6 +153,29 @@ def check_action_space(action_space: spaces.Space) -> None:
         )
 
 
+def check_observed_rows(observation: Any, space: spaces.Space) -> None:
+    """Refuse an observation without its rows, or with rows of another shape, which SB3 would bring into shape.
+
+    :param observation: of one environment or a batch
+    :param space: that of the observations
+    :raises MissingRowsError: if there are none
+    :raises RowShapeError: unless they are ``(K, M + 2)`` or ``(B, K, M + 2)``
+    """
+    assert isinstance(space, spaces.Dict)
+    expected = space.spaces[BARRIER_KEY].shape
+    if not isinstance(observation, dict) or BARRIER_KEY not in observation:
+        raise MissingRowsError(
+            f"Found an observation without {BARRIER_KEY!r} rows; expected those of this state, of shape {expected}. "
+            "Pass on what the wrapped environment returned, whole."
+        )
+    found = np.shape(observation[BARRIER_KEY])
+    if found != expected and found[1:] != expected:
+        raise RowShapeError(
+            f"Found {BARRIER_KEY!r} rows of shape {found}; expected {expected}, or a batch of them. Pass rows on as "
+            "the environment returned them."
+        )
+
+
 def _check_rows_space(space: spaces.Space, action_dim: int) -> None:
     width = action_dim + EXTRA_COLUMNS
     shape = getattr(space, "shape", None)

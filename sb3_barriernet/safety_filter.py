@@ -65,10 +65,11 @@ class SafetyFilter:
         nominal, state = self.model.predict(observation, state, episode_start, deterministic)
         rows = np.asarray(observation[BARRIER_KEY])
         is_batch = is_vectorized_observation(rows, self.observation_space[BARRIER_KEY])  # type: ignore[index]
-        self.nominal = th.as_tensor(nominal if is_batch else nominal[None])
-        self.projection = self.project(rows if is_batch else rows[None], self.nominal)
-        warn_if_unsafe(self.projection)
-        safe = self.projection.action.numpy()
+        proposed = th.as_tensor(nominal if is_batch else nominal[None])
+        projection = self.project(rows if is_batch else rows[None], proposed)
+        self.nominal, self.projection = proposed, projection
+        warn_if_unsafe(projection)
+        safe = projection.action.numpy()
         return (safe if is_batch else safe[0]), state
 
     def project(self, rows: np.ndarray, nominal: th.Tensor) -> Projection:

@@ -13,6 +13,7 @@ from sb3_barriernet.barrier_ppo.policies import (
     BarrierActorCriticPolicy,
     BarrierMultiInputActorCriticPolicy,
 )
+from sb3_barriernet.barrier_ppo.resumable_training import ResumableTraining
 
 MlpPolicy = BarrierActorCriticPolicy
 CnnPolicy = BarrierActorCriticCnnPolicy
@@ -31,6 +32,7 @@ __all__ = [
     "MlpPolicy",
     "MultiInputPolicy",
     "NominalActorCriticPolicy",
+    "ResumableTraining",
     "RowFeatures",
     "distill",
     "without_filter",

@@ -35,13 +35,16 @@ class ActionStdSchedule(BaseCallback):
                 f"Found a {type(policy).__name__}; only policies with a fixed std can have it scheduled, "
                 "BarrierPPO's and NominalActorCriticPolicy."
             )
-        self.initial_std: np.ndarray = policy.action_std.cpu().numpy()
+        # Kept as `model.initial_action_std`, so that a model that goes on learning knows where its std began.
+        if self.model.num_timesteps == 0 or not hasattr(self.model, "initial_action_std"):
+            self.model.initial_action_std = policy.action_std.cpu().numpy()  # type: ignore[attr-defined]
 
     def _on_rollout_start(self) -> None:
         left = self.model._current_progress_remaining
         policy = self.model.policy
         assert isinstance(policy, NominalActorCriticPolicy)
-        policy.set_action_std(self.initial_std * (self.final + (1.0 - self.final) * left))
+        initial_std: np.ndarray = self.model.initial_action_std  # type: ignore[attr-defined]
+        policy.set_action_std(initial_std * (self.final + (1.0 - self.final) * left))
 
     def _on_step(self) -> bool:
         return True

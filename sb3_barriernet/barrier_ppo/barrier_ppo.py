@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from operator import itemgetter
 from typing import Any, ClassVar, TypeVar
 
@@ -19,8 +19,9 @@ from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedul
 from stable_baselines3.common.utils import obs_as_tensor
 from stable_baselines3.common.vec_env import VecEnv
 
+from sb3_barriernet.atomic_file import replacing
 from sb3_barriernet.barrier_ppo.buffers import BarrierRolloutBuffer
-from sb3_barriernet.barrier_ppo.checks import check_env, explained_row_mismatch
+from sb3_barriernet.barrier_ppo.checks import check_archive, check_env, explained_mismatch
 from sb3_barriernet.barrier_ppo.correction_cost import CorrectionCost, check_correction_cost, cost_of_corrections
 from sb3_barriernet.barrier_ppo.correction_loss import CorrectionLoss
 from sb3_barriernet.barrier_ppo.extractor import RowEncoding
@@ -39,7 +40,7 @@ from sb3_barriernet.barrier_ppo.policies import (
 )
 from sb3_barriernet.barrier_ppo.rollout_statistics import summarise
 from sb3_barriernet.barrier_ppo.schedules import coefficient_schedule
-from sb3_barriernet.errors import ConfigurationError, InvalidRowsError
+from sb3_barriernet.errors import ConfigurationError, DivergedError, InvalidRowsError
 from sb3_barriernet.projection import Status
 from sb3_barriernet.rows import BARRIER_KEY
 
@@ -183,6 +184,11 @@ class BarrierPPO(PPO):
             self._setup_model()
 
     def _setup_model(self) -> None:
+        if not issubclass(self.policy_class, BarrierActorCriticPolicy):
+            raise ConfigurationError(
+                f"Found the policy {self.policy_class.__name__}; expected a BarrierActorCriticPolicy, which projects "
+                "what it proposes. A trained agent of another algorithm gets its filter by `SafetyFilter(model)`."
+            )
         if self.rollout_buffer_class is None:
             self.rollout_buffer_class = BarrierRolloutBuffer
         if not issubclass(self.rollout_buffer_class, BarrierRolloutBuffer):
@@ -220,7 +226,7 @@ class BarrierPPO(PPO):
         env = self._wrap_env(env, self.verbose)
         check_env(env)
         self._checked_gains(env.observation_space)
-        with explained_row_mismatch():
+        with explained_mismatch():
             super().set_env(env, force_reset)
 
     @classmethod
@@ -233,16 +239,36 @@ class BarrierPPO(PPO):
     ) -> SelfBarrierPPO:
         """Load a model as SB3 does; an ``action_std`` given here replaces the saved one.
 
+        :raises CheckpointError: if the file is damaged, or holds no model
         :raises RowShapeError: if the environment publishes another number of rows than the model was trained on
+        :raises ActionSpaceError: if it has other actions
         :raises GainError: if gains were learned in a range that the environment's barrier does not permit
         """
-        with explained_row_mismatch():
+        check_archive(path)
+        with explained_mismatch():
             model = super().load(path, env, *args, **kwargs)
         if model.env is not None:
             model._checked_gains(model.env.observation_space)
         if kwargs.get("action_std") is not None:
             model.policy.set_action_std(kwargs["action_std"])
         return model
+
+    def save(
+        self,
+        path: str | pathlib.Path | io.BufferedIOBase,
+        exclude: Iterable[str] | None = None,
+        include: Iterable[str] | None = None,
+    ) -> None:
+        """Save as SB3 does, except that a file of that name is replaced by a whole one or not at all.
+
+        :raises OSError: if that was not possible; the file is as it was then
+        """
+        target = _file_to_replace(path)
+        if target is None:
+            super().save(path, exclude, include)
+            return
+        with replacing(target) as file:
+            super().save(file, exclude, include)
 
     def _setup_learn(self, *args: Any, **kwargs: Any) -> tuple[int, BaseCallback]:
         total_timesteps, callback = super()._setup_learn(*args, **kwargs)
@@ -331,6 +357,7 @@ class BarrierPPO(PPO):
         return True
 
     def train(self) -> None:
+        _refuse_diverged(self.rollout_buffer)
         coef = self.correction_loss_schedule(self._current_progress_remaining)
         self.policy.correction_loss = CorrectionLoss(coef) if coef > 0.0 else None
         if self.policy.row_features is not None:
@@ -351,7 +378,23 @@ class BarrierPPO(PPO):
         reset_num_timesteps: bool = True,
         progress_bar: bool = False,
     ) -> SelfBarrierPPO:
-        return super().learn(total_timesteps, callback, log_interval, tb_log_name, reset_num_timesteps, progress_bar)
+        """Learn as SB3 does.
+
+        :raises InvalidRowsError: if a row, an observation or the policy's output is not finite
+        :raises DivergedError: if a reward or a value is not finite; nothing was learned from it
+        :raises EOFError: if a worker process has died, like ``OSError``; the note on it says what to do
+        """
+        try:
+            return super().learn(
+                total_timesteps, callback, log_interval, tb_log_name, reset_num_timesteps, progress_bar
+            )
+        except (EOFError, ConnectionError) as error:
+            error.add_note(
+                "A worker process of the environment has ended: it was killed, ran out of memory, or met an error, "
+                "which it has printed. Make the environment anew and go on from the last saved model; "
+                "ResumableTraining does that when the same script is run again."
+            )
+            raise
 
     def _checked_gains(self, observation_space: spaces.Space) -> GainSettings | None:
         """Settings of the learned gains on rows of this space; None without any."""
@@ -400,6 +443,37 @@ def _count_violations(infos: list[dict[str, Any]]) -> float:
         return sum(map(itemgetter("violation"), infos))
     except KeyError:
         return np.nan
+
+
+def _file_to_replace(path: str | pathlib.Path | io.BufferedIOBase) -> pathlib.Path | None:
+    """The file that SB3 would write to; None for streams and folders, which stay SB3's business."""
+    if not isinstance(path, str | pathlib.Path):
+        return None
+    target = pathlib.Path(path)
+    if target.suffix == "":
+        target = pathlib.Path(f"{path}.zip")
+    return None if target.is_dir() else target
+
+
+def _refuse_diverged(rollout_buffer: BarrierRolloutBuffer) -> None:
+    """One number that is none, in a reward or an observation, would make every weight NaN."""
+    learned_from = {"advantage": rollout_buffer.advantages, **rollout_buffer.observations}
+    bad = {name: ~np.isfinite(values) for name, values in learned_from.items() if not np.isfinite(values).all()}
+    if not bad:
+        return
+    env_index = min(int(np.nonzero(where)[1][0]) for where in bad.values())
+    seen = [name for name in bad if name != "advantage"]
+    if seen:
+        cause = f"its observation holds NaN or infinity under {seen}"
+    elif not np.isfinite(rollout_buffer.rewards[:, env_index]).all():
+        cause = "a reward, or the observation at the end of an episode, is NaN or infinite"
+    else:
+        cause = "a value is NaN or infinite, or the last observation"
+    raise DivergedError(
+        f"Nothing could be learned from the rollout of environment {env_index}: {cause}. The weights are as they were. "
+        "Check the environment's reward and observation; if values alone are infinite, training diverged: lower the "
+        "learning rate or scale the rewards."
+    )
 
 
 def _refuse_invalid(status: np.ndarray, observation: dict[str, np.ndarray]) -> None:

@@ -28,9 +28,11 @@ class FixedStdGaussian(DiagGaussianDistribution):
     """
 
     def proba_distribution(self, mean_actions: th.Tensor, log_std: th.Tensor) -> FixedStdGaussian:
+        """A new object every time: SB3's would be shared by all threads that call ``predict``."""
+        gaussian = FixedStdGaussian(self.action_dim)
         std = log_std.exp().expand_as(mean_actions)
-        self.distribution = th.distributions.Normal(mean_actions, std, validate_args=False)
-        return self
+        gaussian.distribution = th.distributions.Normal(mean_actions, std, validate_args=False)
+        return gaussian
 
 
 class NominalActorCriticPolicy(ActorCriticPolicy):

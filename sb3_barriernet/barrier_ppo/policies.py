@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch as th
 from gymnasium import spaces
 from stable_baselines3.common.distributions import Distribution
@@ -23,7 +24,7 @@ from sb3_barriernet.barrier_ppo.gains import (
 from sb3_barriernet.barrier_ppo.nominal_policy import NominalActorCriticPolicy
 from sb3_barriernet.projection import Projection
 from sb3_barriernet.projection.row_filter import RowFilter, warn_if_unsafe
-from sb3_barriernet.rows import BARRIER_KEY, check_spaces
+from sb3_barriernet.rows import BARRIER_KEY, check_observed_rows, check_spaces
 
 
 class BarrierActorCriticPolicy(NominalActorCriticPolicy):
@@ -115,6 +116,15 @@ class BarrierActorCriticPolicy(NominalActorCriticPolicy):
             self.correction_loss.attach(mean, safe, self.row_filter.weight)
         return evaluated
 
+    def obs_to_tensor(self, observation: np.ndarray | dict[str, np.ndarray]) -> tuple[PyTorchObs, bool]:
+        """As SB3's, for rows that are in shape.
+
+        :raises MissingRowsError: if there are no rows
+        :raises RowShapeError: if they have another shape
+        """
+        check_observed_rows(observation, self.observation_space)
+        return super().obs_to_tensor(observation)
+
     @property
     def row_features(self) -> RowFeatures | None:
         """What the network sees of rows; None if nothing, or if it is not a :class:`BarrierExtractor` that shows it."""
@@ -136,10 +146,15 @@ class BarrierActorCriticPolicy(NominalActorCriticPolicy):
 
     def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> th.Tensor:
         decisions = super()._predict(observation, deterministic)
+        finite = _finite(observation)
+        if not bool(finite.all()):  # a network may make a number of infinity; an action on such grounds is flagged
+            decisions = decisions.masked_fill(~finite[:, None], th.nan)
+        # What is returned is this call's, whatever other threads keep in the attributes meanwhile.
+        projection = self.project(observation, decisions)
         self.nominal, self.kappa = self.split(decisions)
-        self.projection = self.project(observation, decisions)
-        warn_if_unsafe(self.projection)
-        return self.projection.action
+        self.projection = projection
+        warn_if_unsafe(projection)
+        return projection.action
 
     def _build_mlp_extractor(self) -> None:
         """All networks but the heads of SB3, before the optimizer is made."""
@@ -148,6 +163,11 @@ class BarrierActorCriticPolicy(NominalActorCriticPolicy):
         self.gain_head = None if settings is None else GainHead(self.mlp_extractor.latent_dim_pi, settings)
 
     def _get_action_dist_from_latent(self, latent_pi: th.Tensor) -> Distribution:
+        actions = super()._get_action_dist_from_latent(latent_pi)
+        decisions = actions if self.gain_head is None else self.gain_head.join(actions, latent_pi)
+        self.action_dist.distribution = decisions.distribution  # for `evaluate_actions`
+        return decisions
+
         if self.gain_head is None:
             return super()._get_action_dist_from_latent(latent_pi)
         mean = th.cat([self._mean_action(latent_pi), self.gain_head(latent_pi)], dim=1)
@@ -155,6 +175,13 @@ class BarrierActorCriticPolicy(NominalActorCriticPolicy):
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
         return {**super()._get_constructor_parameters(), **self.filter_kwargs, **self.gain_kwargs}
+
+
+def _finite(observation: PyTorchObs) -> th.Tensor:
+    """Whether everything that was observed is a number, ``(B,)``."""
+    assert isinstance(observation, dict)
+    entries = [th.isfinite(value).flatten(1).all(dim=1) for value in observation.values()]
+    return th.stack(entries).all(dim=0)
 
 
 class BarrierActorCriticCnnPolicy(BarrierActorCriticPolicy):

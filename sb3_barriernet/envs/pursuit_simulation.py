@@ -142,10 +142,7 @@ class PursuitSimulation:
 
     def view(self, i: int) -> PursuitSimulation:
         """Game ``i`` as a simulation of its own that shares this one's memory."""
-        view = object.__new__(PursuitSimulation)
-        view.settings, view._world, view._layout = self.settings, self._world, self._layout
-        view._adopt(Games(*(array[i : i + 1] for array in self._games)))
-        return view
+        return PursuitView(self, i)
 
     def copy_game(self, i: int, source: PursuitSimulation) -> None:
         """Continue in game ``i`` what ``source``, a simulation of one game, has played so far."""
@@ -159,6 +156,22 @@ class PursuitSimulation:
             {"violation": violation, "clearance": clearance, "is_success": success, "violation_steps": steps}
             for violation, clearance, success, steps in zip(*(c.tolist() for c in columns), strict=True)
         ]
+
+
+class PursuitView(PursuitSimulation):
+    """One game of a simulation; copied and pickled with it, since an array forgets whose memory it shares.
+
+    :param whole: simulation that the game is part of
+    :param i: its index there
+    """
+
+    def __init__(self, whole: PursuitSimulation, i: int) -> None:
+        self._place = whole, i
+        self.settings, self._world, self._layout = whole.settings, whole._world, whole._layout
+        self._adopt(Games(*(array[i : i + 1] for array in whole._games)))
+
+    def __reduce__(self) -> tuple[type[PursuitView], tuple[PursuitSimulation, int]]:
+        return PursuitView, self._place
 
 
 def _world(s: PursuitSettings) -> World:

@@ -27,6 +27,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import gymnasium as gym
@@ -35,6 +36,22 @@ import yaml
 from sb3_barriernet.errors import ConfigurationError
 from sb3_barriernet.zoo.registration import register
 from sb3_barriernet.zoo.runs import ZooRun
+
+ENVIRONMENT_KINDS: dict[str, tuple[type, ...]] = {"gym_packages": (list,), "conf_folder": (str, NoneType)}
+METHOD_KINDS: dict[str, tuple[type, ...]] = {
+    "algo": (str,),
+    "params": (dict,),
+    "filter": (bool,),
+    "deploy": (dict,),
+    "environments": (list, dict, NoneType),
+}
+YAML_NAMES: dict[type, str] = {
+    list: "a list",
+    dict: "a mapping",
+    str: "text",
+    bool: "true or false",
+    NoneType: "nothing",
+}
 
 
 @dataclass(frozen=True)
@@ -183,14 +200,18 @@ def read_study(path: Path) -> Study:
 
     :raises ConfigurationError: if a key, an algorithm or an environment is unknown, or a value cannot be
     """
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"Found no YAML in {path}: {error}") from error
     if not isinstance(content, dict) or not content.get("environments") or not content.get("methods"):
         raise ConfigurationError(
             f"Found no study in {path}; expected the keys 'environments' and 'methods', each with at least one name."
         )
     _known("key", content, [f.name for f in fields(Study)], path)
+    _of_kind("the study", content, {"environments": (dict,), "methods": (dict,)}, path)
     environments = {
-        env_id: StudyEnvironment(**_environment(env_id, settings or {}, path))
+        env_id: StudyEnvironment(**_environment(env_id, {} if settings is None else settings, path))
         for env_id, settings in content["environments"].items()
     }
     methods = {name: StudyMethod(**_method(name, settings, path)) for name, settings in content["methods"].items()}
@@ -205,7 +226,11 @@ def read_study(path: Path) -> Study:
 
 
 def _environment(env_id: str, settings: dict[str, Any], path: Path) -> dict[str, Any]:
+    _of_kind("the environments", {env_id: settings}, {env_id: (dict,)}, path)
+    _of_kind(f"the environment {env_id!r}", settings, ENVIRONMENT_KINDS, path)
     _known(f"key of the environment {env_id!r}", settings, [f.name for f in fields(StudyEnvironment)], path)
+    for module in settings.get("gym_packages", ()):
+        _of_kind(f"the environment {env_id!r}", {"gym_packages": module}, {"gym_packages": (str,)}, path)
     for key in {"timesteps", "eval_episodes"} & settings.keys():
         _whole_numbers(key, [settings[key]], 1, path)
     folder = settings.get("conf_folder")
@@ -220,6 +245,7 @@ def _method(name: str, settings: Any, path: Path) -> dict[str, Any]:
     if not isinstance(settings, dict) or "algo" not in settings:
         raise ConfigurationError(f"Found no algorithm for the method {name!r} in {path}. Write `algo: barrierppo`.")
     _known(f"key of the method {name!r}", settings, [f.name for f in fields(StudyMethod)], path)
+    _of_kind(f"the method {name!r}", settings, METHOD_KINDS, path)
     for key in {"distill", "timesteps", "seeds"} & settings.keys():
         _whole_numbers(key, [settings[key]], 1, path)
     if "distill" in settings and settings["algo"] != "barrierppo":
@@ -252,6 +278,13 @@ def _known(what: str, names: Iterable[str], known: Iterable[str], path: Path) ->
             close = difflib.get_close_matches(str(name), known, n=1)
             advice = f"Did you mean {close[0]!r}?" if close else f"Known are {', '.join(known[:20])}."
             raise ConfigurationError(f"Found an unknown {what} in {path}: {name!r}. {advice}")
+
+
+def _of_kind(what: str, settings: Mapping[str, Any], kinds: Mapping[str, tuple[type, ...]], path: Path) -> None:
+    for key in kinds.keys() & settings.keys():
+        if not isinstance(settings[key], kinds[key]):
+            expected = " or ".join(YAML_NAMES[kind] for kind in kinds[key])
+            raise ConfigurationError(f"Found {key}: {settings[key]!r} of {what} in {path}; expected {expected}.")
 
 
 def _whole_numbers(key: str, values: Any, least: int, path: Path) -> list[int]:

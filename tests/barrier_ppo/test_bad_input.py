@@ -20,22 +20,34 @@ from tests.barrier_ppo.models import SETTINGS, make_model
 from tests.toys import DriftingPoint, limited_point
 
 
-def poisoned(observation: dict[str, np.ndarray], key: str, index: int) -> dict[str, np.ndarray]:
+def poisoned(observation: dict[str, np.ndarray], key: str, index: int, poison: float = np.nan) -> dict[str, np.ndarray]:
     copy = {k: v.copy() for k, v in observation.items()}
-    copy[key][index] = np.nan
+    copy[key][index] = poison
     return copy
 
 
+@pytest.mark.parametrize("poison", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("key", ["barrier", "observation"])
-def test_predict_serves_the_neighbours_of_a_bad_sample_and_flags_it(key):
+def test_predict_serves_the_neighbours_of_a_bad_sample_and_flags_it(key, poison):
     model = make_model(n_envs=3, backup_action=[-0.5, 0.25])
     observation = model.env.reset()
     expected, _ = model.predict(observation, deterministic=True)
     with pytest.warns(UnsafeActionWarning, match="1 hold NaN or infinity"):
-        found, _ = model.predict(poisoned(observation, key, 1), deterministic=True)
+        found, _ = model.predict(poisoned(observation, key, 1, poison), deterministic=True)
     np.testing.assert_array_equal(found[[0, 2]], expected[[0, 2]])
     np.testing.assert_allclose(found[1], [-0.5, 0.25])
     assert model.policy.projection.status.tolist()[1] == Status.INVALID
+
+
+def test_rows_that_are_out_of_shape_are_refused_although_sb3_would_bend_them():
+    model = make_model()
+    observation = model.env.reset()
+    rows = observation["barrier"]
+    for bent in (rows.swapaxes(1, 2), rows.reshape(2, -1), rows[:, :2], rows[0, 0]):
+        with pytest.raises(RowShapeError, match=r"expected \(3, 4\), or a batch of them"):
+            model.predict({**observation, "barrier": bent})
+    with pytest.raises(MissingRowsError, match="Pass on what the wrapped environment returned"):
+        model.predict({"observation": observation["observation"]})
 
 
 def test_infeasible_rows_are_flagged_and_never_answered_by_the_nominal_action():

@@ -107,6 +107,11 @@ def test_a_method_may_have_fewer_seeds_and_steps_of_its_own(tmp_path):
         ("filter: true", "environments: [Pendulum-v1]", "unknown environment of the method 'filtered'"),
         (ENV_ID, "Pendulum-v1", "no block for 'Pendulum-v1'"),
         (STUDY, "[]", "no study in"),
+        (STUDY, "a: [", "no YAML in"),
+        ("{timesteps: 2048}", "[]", "PursuitEvasionClutter-v0: \\[\\] of the environments.*expected a mapping"),
+        ("filter: true", "filter: 'no'", "filter: 'no' of the method 'filtered'.*expected true or false"),
+        ("algo: ppo}", "algo: ppo, params: [1]}", "params: .*expected a mapping"),
+        ("{timesteps: 2048}", "{gym_packages: examples}", "gym_packages: .*expected a list"),
     ],
 )
 def test_what_cannot_be_is_refused_with_the_nearest_name(tmp_path, old, new, message):
