@@ -163,15 +163,13 @@ class BarrierActorCriticPolicy(NominalActorCriticPolicy):
         self.gain_head = None if settings is None else GainHead(self.mlp_extractor.latent_dim_pi, settings)
 
     def _get_action_dist_from_latent(self, latent_pi: th.Tensor) -> Distribution:
-        actions = super()._get_action_dist_from_latent(latent_pi)
-        decisions = actions if self.gain_head is None else self.gain_head.join(actions, latent_pi)
+        if self.gain_head is None:
+            decisions = super()._get_action_dist_from_latent(latent_pi)
+        else:
+            mean = th.cat([self._mean_action(latent_pi), self.gain_head(latent_pi)], dim=1)
+            decisions = self.action_dist.proba_distribution(mean, th.cat([self.log_std, self.gain_head.log_std]))
         self.action_dist.distribution = decisions.distribution  # for `evaluate_actions`
         return decisions
-
-        if self.gain_head is None:
-            return super()._get_action_dist_from_latent(latent_pi)
-        mean = th.cat([self._mean_action(latent_pi), self.gain_head(latent_pi)], dim=1)
-        return self.action_dist.proba_distribution(mean, th.cat([self.log_std, self.gain_head.log_std]))
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
         return {**super()._get_constructor_parameters(), **self.filter_kwargs, **self.gain_kwargs}
