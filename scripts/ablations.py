@@ -55,7 +55,7 @@ def solver(args: argparse.Namespace) -> dict[str, Any]:
     """(a) The same problems for every solver, then the same trained policy acting through each."""
     run = trained("BarrierPPO", "barrierppo", args.runs)
     model = run.load()
-    rows, nominal = proposals(model, run.make_env(COPIES, EVALUATION_SEED), args.steps // COPIES)
+    rows, nominal = proposals(model, run.make_env(COPIES, EVALUATION_SEED), args.samples // COPIES)
     return {
         "samples": len(nominal),
         "batch": COPIES,
@@ -109,8 +109,10 @@ def metric(args: argparse.Namespace) -> dict[str, Any]:
     """(f) Violating steps of the same episodes, by geometry and as the earlier project counted them."""
     ours = trained("BarrierPPO", "barrierppo", args.runs)
     plain = trained("PPO", "ppo", args.runs)
+    untrained = BarrierPPO("MlpPolicy", ours.make_env(1, EVALUATION_SEED), seed=0, device="cpu")
     agents: dict[str, tuple[ZooRun, Predictor]] = {
         "BarrierPPO": (ours, ours.load()),
+        "BarrierPPO, untrained": (ours, untrained),
         "PPO": (plain, plain.load()),
         "PPO + filter": (plain, SafetyFilter(plain.load())),
     }
@@ -213,8 +215,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=Path, default=ROOT / "results" / "studies", help="output folder of the study")
     parser.add_argument("--only", nargs="+", choices=list(PARTS), help="compute these parts anew")
-    parser.add_argument("--steps", type=int, default=20_000, help="steps of (f), samples of (a)")
-    parser.add_argument("--episodes", type=int, default=200, help="of every solver in (a)")
+    parser.add_argument("--samples", type=int, default=6_400, help="of the problems in (a)")
+    parser.add_argument("--episodes", type=int, default=100, help="of every solver in (a)")
+    parser.add_argument("--steps", type=int, default=60_000, help="of every agent in (f)")
     parser.add_argument("--attack-steps", type=int, default=200_000, help="of every attack in (g)")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "report", help="folder to write to")
     args = parser.parse_args()

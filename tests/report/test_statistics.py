@@ -9,6 +9,7 @@ from scipy import stats
 
 from sb3_barriernet.report.statistics import (
     bootstrap_interval,
+    difference_interval,
     improvement_interval,
     interquartile_mean,
     performance_profile,
@@ -88,6 +89,16 @@ def test_the_probability_of_improvement_is_that_of_all_pairs():
 def test_the_interval_of_an_improvement_lies_around_it():
     estimate, low, high = improvement_interval(OURS, THEIRS, resamples=500)
     assert 0.0 <= low < estimate < high <= 1.0
+
+
+def test_the_interval_of_a_difference_is_the_one_that_scipy_finds():
+    ours, theirs = OURS[0], THEIRS[0]
+    mine = difference_interval(ours, theirs, resamples=4000)
+    expected = stats.bootstrap(
+        (ours, theirs), lambda x, y, axis: x.mean(axis) - y.mean(axis), n_resamples=4000, method="percentile", rng=1
+    ).confidence_interval
+    assert mine.estimate == pytest.approx(ours.mean() - theirs.mean())
+    assert (mine.low, mine.high) == pytest.approx((expected.low, expected.high), abs=0.01)
 
 
 @pytest.mark.parametrize(("successes", "trials"), [(0, 10), (10, 10), (3, 7), (980, 1000)])
