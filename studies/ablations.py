@@ -1,8 +1,9 @@
 """The defects of an earlier project, rebuilt one by one, so that anyone can see what each of them costs.
 
-Nothing here is part of the package, and nothing here is right. ``studies/ablations.yml`` trains with these classes,
-``scripts/ablations.py`` computes with them. Importing this module registers the broken solvers as projection backends
-``"padded_1e6"``, ``"padded_1"`` and ``"unpadded"``.
+Nothing here is part of the package, and nothing here is right. ``studies/ablations.yml`` and
+``studies/ablated_solver.yml`` train with these classes, ``scripts/ablations.py`` computes with them. Importing this
+module registers the broken solvers as projection backends ``"padded_1e6"``, ``"padded_1"`` and ``"unpadded"``; they
+take ``pip install --no-deps qpth``.
 """
 
 from __future__ import annotations
