@@ -32,8 +32,8 @@ Each of these was in the earlier project's code. Each is rebuilt outside the pac
 DEFECTS = {
     "(a) A solver that unused rows break": """\
 Rows are padded to a fixed number. That project padded with `0 u <= 1e6` and handed the problem to qpth, whose interior
-point returns wrong actions on zero rows, without a word: it stops where it no longer gets better. The problem does not
-depend on the right-hand side; without the unused row the same solver is right.""",
+point returns wrong actions on zero rows, without a word. The problem does not depend on the right-hand side of such a
+row, nor on there being one.""",
     "(b) A row between the robots": """\
 The task is to come within 0.5 m of the evader; the row kept the robots' virtual points 0.35 m apart. It left the
 evader's motion out, so that it guaranteed nothing, and at alpha 1 it allowed an approach of (d^2 - 0.35^2) / (2 d):

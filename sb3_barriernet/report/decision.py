@@ -47,8 +47,8 @@ seeds and updates than a fair race would give them: they show that nothing is vi
 """
 
 NO_GAIN_NOTES = """\
-*PPO + filter* has learned without a filter, and violated on the way. The verdict is by the ranges of the seeds: a tie
-where they overlap.
+Safe success where a task has a goal, the task's return elsewhere; mean and range over seeds. *PPO + filter* has learned
+without a filter, and violated on the way. The verdict is by the ranges of the seeds: a tie where they overlap.
 """
 
 
@@ -96,7 +96,7 @@ def decision_report(evidence: Evidence) -> str:
         "## The earlier numbers beside ours",
         earlier_table(evidence),
         EARLIER_NOTES,
-        "## The headline, ten seeds",
+        "## The headline",
         *(_headline_of(evidence, env_id) for env_id in by_environment(evidence.runs)),
         METHOD_NOTES,
         "### Which is better?",
@@ -126,7 +126,7 @@ def decision(evidence: Evidence) -> str:
     """What to do, and the numbers that say so."""
     lines = [
         'An earlier project ended with "BarrierNet is not viable; use PPO with a post-hoc filter". **That verdict came '
-        "from defects of its code.** What the numbers below say instead:",
+        "from defects of its code.** What the numbers below say instead:\n",
         f"- **Learning without a violation: BarrierPPO.** {_violations(evidence)}",
     ]
     for env_id in by_environment(evidence.runs):
@@ -234,7 +234,7 @@ def headline_table(runs: Sequence[Run]) -> str:
                 f"{max(run['timesteps'] for run in chosen) / 1000:.0f}k",
                 _rate(bootstrap_interval([values[SAFE]])),
                 _rate(bootstrap_interval([values[SAFE_ALONE]])),
-                f"{returns.estimate:.1f} [{returns.low:.1f}, {returns.high:.1f}]",
+                _bracketed(returns, lambda value: f"{value:.1f}"),
                 _rate(corrected) if chosen[0]["filtered"] else "n/a",
                 _counted_violations(chosen, "train_violations", "timesteps"),
                 _counted_violations(chosen, "violations", "steps"),
@@ -344,8 +344,12 @@ def no_gain(evidence: Evidence) -> str:
             )
     if not rows:
         return "Not run yet."
-    what = "Safe success where a task has a goal, the task's return elsewhere; mean and range over seeds."
-    return f"{markdown_table(header, rows)}\n\n{what} {NO_GAIN_NOTES.strip()}"
+    ties = sum(row[-1] == "tie" for row in rows)
+    summary = (
+        f"The final agents of BarrierPPO and of PPO + filter tie on {ties} of these {len(rows)} environments. What "
+        "remains there is what happened while they learned."
+    )
+    return "\n\n".join([summary, markdown_table(header, rows), NO_GAIN_NOTES])
 
 
 def _range(values: Sequence[float], form: Callable[[float], str]) -> str:
@@ -371,8 +375,12 @@ def _figures(evidence: Evidence) -> list[str]:
 
 
 def _rate(interval: Interval) -> str:
-    """A rate with its interval; one that nothing in the data can widen stands alone."""
-    estimate, low, high = (percent(value) for value in interval)
+    return _bracketed(interval, percent)
+
+
+def _bracketed(interval: Interval, form: Callable[[float], str]) -> str:
+    """A number with its interval; one that nothing in the data can widen stands alone."""
+    estimate, low, high = (form(value) for value in interval)
     return estimate if low == high else f"{estimate} [{low.removesuffix(' %')}, {high.removesuffix(' %')}]"
 
 
