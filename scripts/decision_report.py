@@ -38,7 +38,6 @@ from sb3_barriernet.report.figures import plot_trajectories
 from sb3_barriernet.report.results_table import by_environment
 from sb3_barriernet.report.trajectories import Trajectory, record, save_animation, side_by_side
 from sb3_barriernet.zoo.measurement import EVALUATION_ENVS, EVALUATION_SEED
-from sb3_barriernet.zoo.results_folder import write_json
 from sb3_barriernet.zoo.study import Job, read_study
 from sb3_barriernet.zoo.study_curves import training_curves
 
@@ -89,9 +88,9 @@ def read(file: Path) -> dict[str, Any]:
 
 def collect(jobs: Sequence[Job], args: argparse.Namespace) -> None:
     """What only trainings know: curves, clearances, a film, the time of an action."""
-    write_json(args.out / "curves.json", {"trainings": training_curves(jobs)})
+    (args.out / "curves.json").write_text(json.dumps({"trainings": training_curves(jobs)}) + "\n", encoding="utf-8")
     shown = {(job.run.env_id, method, job.run.seed): job for job in jobs for method in job.methods if method in SHOWN}
-    first = {}
+    first: dict[tuple[str, str], Job] = {}
     for (env_id, method, _), job in shown.items():
         first.setdefault((env_id, method), job)
     episodes = []
@@ -102,7 +101,8 @@ def collect(jobs: Sequence[Job], args: argparse.Namespace) -> None:
             clearances = run_episodes(agent_of(job, method), env, args.episodes).min_clearance
             entry = {"env": env_id, "method": method, "seed": seed, "min_clearance": clearances.round(4).tolist()}
             episodes.append(entry)
-    write_json(args.out / "episodes.json", {"episodes": episodes, "latency": latency(first)})
+    found = {"latency": latency(first), "episodes": episodes}
+    (args.out / "episodes.json").write_text(json.dumps(found) + "\n", encoding="utf-8")
     film(first, args.out)
 
 

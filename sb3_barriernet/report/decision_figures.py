@@ -19,7 +19,8 @@ Curve = Mapping[str, Any]
 
 THRESHOLDS = np.linspace(0.5, 1.0, 251)
 GRID_POINTS = 100
-CLEARANCE_BINS = np.linspace(-0.1, 0.5, 49)
+CLEARANCE_BINS = np.linspace(-0.1, 0.5, 31)
+"""m; touching begins at 0, which is the edge of a bin."""
 
 
 def plot_profiles(runs: Sequence[Run], path: Path) -> None:
@@ -42,24 +43,32 @@ def plot_profiles(runs: Sequence[Run], path: Path) -> None:
 
 
 def plot_training(curves: Sequence[Curve], path: Path) -> None:
-    """Success without a violation, violations so far and corrected actions over training; IQM and all seeds."""
+    """Success without a violation and violations so far over training, and corrected actions where they were kept."""
     environments = by_environment(curves)  # type: ignore[arg-type]
-    with figure(3, width=4.4, height=3.1, rows=len(environments)) as (fig, axes):
+    panels: list[tuple[str, str, Any]] = [
+        ("safe success, last 200 episodes", "%", lambda c: (c["steps"], 100.0 * np.array(c["safe_success"]))),
+        ("violating steps so far", "", lambda c: (c["steps"], np.array(c["violations"]))),
+    ]
+    if any(_is_filtered(curve) for curve in curves):
+        panels.append(("corrected actions", "% of steps", _corrected_share))
+    with figure(len(panels), width=4.6, height=3.1, rows=len(environments)) as (fig, axes):
         for row, (env_id, of_env) in enumerate(environments.items()):
-            safe, violations, intervention = axes[3 * row : 3 * row + 3]
-            _bands(safe, of_env, lambda c: (c["steps"], 100.0 * np.array(c["safe_success"])))
-            _bands(violations, of_env, lambda c: (c["steps"], np.array(c["violations"])))
-            _bands(intervention, [c for c in of_env if c["interventions"]], _corrected_share)
-            safe.set(title=f"{env_id}: safe success", ylabel="last 200 episodes [%]", ylim=(-3, 103))
-            violations.set(title="Violating steps so far", ylim=(-0.5, None))
-            violations.set_yscale("symlog", linthresh=10)
-            intervention.set(title="Corrected actions", ylabel="of the steps since the last point [%]")
-            intervention.set_ylim(bottom=0.0)
-        for ax in axes:
-            ax.xaxis.set_major_formatter(lambda steps, _: f"{steps / 1000:.0f}k")
-            ax.set_xlabel("environment steps")
+            for ax, (title, unit, read) in zip(axes[len(panels) * row :], panels, strict=False):
+                _bands(ax, [c for c in of_env if read is not _corrected_share or _is_filtered(c)], read)
+                ax.set(title=f"{env_id.removesuffix('-v0')}: {title}", ylabel=unit, xlabel="environment steps")
+                ax.xaxis.set_major_formatter(lambda steps, _: f"{steps / 1000:.0f}k")
+                ax.set_ylim(bottom=0.0)
+        for ax in axes[1 :: len(panels)]:
+            ax.set_yscale("symlog", linthresh=10)
+            ax.yaxis.set_major_formatter(lambda steps, _: f"{steps:,.0f}")
+            ax.set_ylim(bottom=-1.0)
         fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=9)
         fig.savefig(path)
+
+
+def _is_filtered(curve: Curve) -> bool:
+    """Whether a training kept a history, and had a filter to be corrected by."""
+    return bool(curve["interventions"]) and curve["interventions"][-1][1] > 0
 
 
 def _corrected_share(curve: Curve) -> tuple[np.ndarray, np.ndarray]:
@@ -99,23 +108,38 @@ def plot_returns(runs: Sequence[Run], path: Path) -> None:
 
 
 def plot_clearances(episodes: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Distribution of the smallest clearance of an episode, per method.
+    """Histogram of the smallest clearance of an episode: a row a method, a column an environment.
 
     :param episodes: ``{"env", "method", "min_clearance": [m]}`` of each agent
     """
     environments = by_environment(episodes)  # type: ignore[arg-type]
-    with figure(len(environments), width=4.8, height=3.4) as (fig, axes):
-        for ax, (env_id, of_env) in zip(axes, environments.items(), strict=True):
-            for method in dict.fromkeys(entry["method"] for entry in of_env):
-                clearances = np.concatenate([entry["min_clearance"] for entry in of_env if entry["method"] == method])
-                share, edges = np.histogram(np.clip(clearances, *CLEARANCE_BINS[[0, -1]]), bins=CLEARANCE_BINS)
-                ax.stairs(100.0 * share / len(clearances), edges, label=method, linewidth=1.6, **_line(method))
-            ax.axvspan(CLEARANCE_BINS[0], 0.0, color="0.9", zorder=0)
-            ax.set(title=env_id, xlabel="smallest clearance of an episode [m]", ylabel="episodes [%]")
-            ax.set_yscale("symlog", linthresh=1.0)
-        axes[0].text(-0.095, axes[0].get_ylim()[1] * 0.7, "violation", fontsize=8, color="0.35")
-        fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8)
+    methods = list(dict.fromkeys(entry["method"] for entry in episodes))
+    with figure(len(environments), width=4.8, height=1.5, rows=len(methods)) as (fig, axes):
+        for place, ax in enumerate(axes):
+            (env_id, of_env), method = (
+                list(environments.items())[place % len(environments)],
+                methods[place // len(environments)],
+            )
+            chosen = [entry["min_clearance"] for entry in of_env if entry["method"] == method]
+            clearances = np.concatenate([np.zeros(0), *chosen])
+            _histogram(ax, clearances, METHOD_STYLES.get(method, OTHER_STYLE)[0])
+            violating = f"{100.0 * np.mean(clearances < 0.0):.1f} % violate" if len(clearances) else "not run"
+            ax.set_title(f"{env_id.removesuffix('-v0')}, {method}: {violating}", fontsize=9)
+        for ax in axes[-len(environments) :]:
+            ax.set_xlabel("smallest clearance of an episode [m]; the last bar is all above")
+        for ax in axes[:: len(environments)]:
+            ax.set_ylabel("episodes [%]")
         fig.savefig(path)
+
+
+def _histogram(ax: plt.Axes, clearances: np.ndarray, color: str) -> None:
+    counts, edges = np.histogram(np.clip(clearances, *CLEARANCE_BINS[[0, -1]]), bins=CLEARANCE_BINS)
+    shares, inside = 100.0 * counts / max(len(clearances), 1), edges[:-1] < -1e-9
+    width = edges[1] - edges[0]
+    ax.bar(edges[:-1][~inside], shares[~inside], width, align="edge", color=color)
+    ax.bar(edges[:-1][inside], shares[inside], width, align="edge", color="black", hatch="//", edgecolor="white")
+    ax.axvline(0.0, color="black", linewidth=1.0)
+    ax.set_xlim(*CLEARANCE_BINS[[0, -1]])
 
 
 def plot_ablations(runs: Sequence[Run], references: Mapping[str, float], path: Path) -> None:
