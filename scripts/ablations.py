@@ -12,6 +12,7 @@ The trainings among the ablations are ``studies/ablations.yml``.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import sys
 import time
@@ -174,26 +175,20 @@ def ahead_of(pose: np.ndarray, distance: float) -> np.ndarray:
 
 
 def margin(args: argparse.Namespace) -> dict[str, Any]:
-    """(g) Every attack on the rows with and without their margin."""
-    kinds: tuple[Callable[[gym.Env, float], gym.Env], ...] = (PursuitEvasionBarrier, WithoutMargin)
+    """(g) Every attack on the rows with and without what keeps them safe between samples."""
+    kinds: dict[str, Callable[[gym.Env, float], gym.Env]] = {
+        "margin": PursuitEvasionBarrier,
+        "no margin": lambda env, alpha: WithoutMargin(env, alpha, point_only=False),
+        "no margin, virtual point only": WithoutMargin,
+    }
     attacks: tuple[type[Attack], ...] = (Uniform, BangBang, Ramming)
     records = []
-    for alpha in (2.0, 5.0, 20.0):
-        for kind, name in zip(kinds, ("with", "without"), strict=True):
-            for attack in attacks:
-                copies = [kind(gym.make(CLUTTER), alpha) for _ in range(COPIES)]
-                record, _ = attack_copies(copies, attack(), steps=args.attack_steps)
-                records.append(
-                    {
-                        "alpha": alpha,
-                        "margin": name,
-                        "attack": record.attack,
-                        "steps": record.steps,
-                        "violations": record.violations,
-                        "infeasible": record.infeasible,
-                        "worst_clearance": record.worst_clearance,
-                    }
-                )
+    for alpha, (name, kind), attack in itertools.product((2.0, 20.0), kinds.items(), attacks):
+        record, _ = attack_copies(
+            [kind(gym.make(CLUTTER), alpha) for _ in range(COPIES)], attack(), steps=args.attack_steps
+        )
+        kept = {key: getattr(record, key) for key in ("attack", "steps", "violations", "infeasible", "worst_clearance")}
+        records.append({"alpha": alpha, "rows": name, **kept})
     return {"env": CLUTTER, "records": records}
 
 
