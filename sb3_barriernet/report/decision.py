@@ -25,7 +25,7 @@ OPEN, CLUTTER = "PursuitEvasion-v0", "PursuitEvasionClutter-v0"
 SAFE, SAFE_ALONE = "violation_free_success_rate", "unfiltered_violation_free_success_rate"
 
 EARLIER_EPISODES = 200
-EARLIER = {
+EARLIER: dict[str, tuple[str | float, ...]] = {
     "training steps": ("324k of 2M", "1M", "1M"),
     "captured": (0.02, 1.0, 0.915),
     '"violations", share of steps': ("7.56 %", "6.07 %", "6.84 %"),
