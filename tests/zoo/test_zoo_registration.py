@@ -112,3 +112,12 @@ def test_baseline_differs_from_barrierppo_in_what_a_filter_needs_only() -> None:
             same["action_std"] = ours[env_id]["action_std"]
             assert same.pop("policy_kwargs") == f"dict(action_std={same['action_std']})"
         assert same == ours[env_id]
+
+
+@pytest.mark.parametrize("algo", ["sac", "tqc"])
+def test_off_policy_algorithms_learn_behind_the_filter_of_barrierppo(algo: str) -> None:
+    ours, other = (yaml.safe_load(packaged_config(a).read_text("utf-8")) for a in ("barrierppo", algo))  # type: ignore[union-attr]
+    for env_id, block in other.items():
+        assert block["env_wrapper"] == [*ours[env_id]["env_wrapper"], "sb3_barriernet.FilteredEnv"]
+        for same in ("normalize", "monitor_kwargs", "callback", "gamma"):
+            assert block[same] == ours[env_id][same]
