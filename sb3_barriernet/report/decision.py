@@ -21,6 +21,7 @@ from sb3_barriernet.report.study import has_goal
 from sb3_barriernet.report.table import Run, count, percent
 
 OURS, PLAIN, FILTERED = "BarrierPPO", "PPO", "PPO + filter"
+OFF_POLICY = ("SAC + filter in training", "TQC + filter in training")
 OPEN, CLUTTER = "PursuitEvasion-v0", "PursuitEvasionClutter-v0"
 SAFE, SAFE_ALONE = "violation_free_success_rate", "unfiltered_violation_free_success_rate"
 
@@ -134,6 +135,9 @@ def decision(evidence: Evidence) -> str:
             lines.append(f"- {_final_agents(evidence, env_id)}")
     if len(evidence.values(OPEN, OURS, SAFE)) and len(evidence.values(CLUTTER, OURS, SAFE)):
         lines.append(f"- **An agent that hardly needs its filter: BarrierPPO.** {_without_filter(evidence)}")
+    if others := [run for run in evidence.runs if run["method"] in OFF_POLICY]:
+        names = " and ".join(dict.fromkeys(run["method"].partition(" ")[0] for run in others))
+        lines.append(f"- **Another algorithm: put the filter into its environment.** {names}: {_count(others)}.")
     lines.append(
         "- **A trained PPO, violations in training of no concern, and a network that sees the rows: put a filter "
         "behind it.** There is nothing to gain from training again where the table calls it a tie. On tasks whose goal "
@@ -145,12 +149,17 @@ def decision(evidence: Evidence) -> str:
 
 def _violations(evidence: Evidence) -> str:
     ours = [run for run in evidence.runs if run["method"] == OURS]
-    steps = sum(run["timesteps"] + run["steps"] for run in ours)
-    seen = sum(run["train_violations"] + run["violations"] for run in ours)
-    bound = f" (at 95 % confidence below {rule_of_three(steps):.1e} a step)" if seen == 0 else ""
     plain = [run["train_violations"] for run in evidence.runs if run["method"] == PLAIN]
     against = f" PPO committed {count(np.mean(plain))} in each training, {count(min(plain))} at least." if plain else ""
-    return f"{count(seen)} violating steps in {count(steps)} steps of training and evaluation{bound}.{against}"
+    return f"{_count(ours)}.{against}"
+
+
+def _count(runs: Sequence[Run]) -> str:
+    """Violations of training and evaluation together, with what none of them bounds."""
+    steps = sum(run["timesteps"] + run["steps"] for run in runs)
+    seen = sum(run["train_violations"] + run["violations"] for run in runs)
+    bound = f" (at 95 % confidence below {rule_of_three(steps):.1e} a step)" if seen == 0 else ""
+    return f"{count(seen)} violating steps in {count(steps)} steps of training and evaluation{bound}"
 
 
 def _final_agents(evidence: Evidence, env_id: str) -> str:
@@ -306,8 +315,8 @@ def cost(evidence: Evidence) -> str:
         problems = evidence.computed["solver"]["problems"]
         exact, broken = problems["exact"]["us_per_sample"], problems["unused row <= 1e6"]["us_per_sample"]
         lines.append(
-            f"- One projection in a batch of {evidence.computed['solver']['batch']}: {exact:.1f} microseconds; the "
-            f"earlier project's solver {count(broken)}."
+            f"- One projection in a batch of {evidence.computed['solver']['batch']}: {exact:.1f} microseconds of one "
+            f"core; the earlier project's solver takes {count(broken)}."
         )
     if ratios:
         lines.append(f"\nRatios: `{evidence.overhead['command']}`, methods in turns; {evidence.overhead['machine']}.")
