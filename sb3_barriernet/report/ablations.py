@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sb3_barriernet.report.results_table import by_environment
+from sb3_barriernet.report.results_table import by_environment, number
 from sb3_barriernet.report.statistics import difference_interval, rule_of_three
 from sb3_barriernet.report.table import Run, count, percent, spread
 
@@ -74,8 +74,9 @@ def ablation_section(runs: Sequence[Run], computed: Mapping[str, Any], figure: s
     }
     for title, text in DEFECTS.items():
         letter = title[:3]
-        parts += [f"### {title}", text, effects(runs, letter), tables.get(letter, "")]
-    parts += ["### All of it together", TOGETHER, effects(runs, "the earlier design")]
+        found = [part for part in (effects(runs, letter), tables.get(letter, "")) if part]
+        parts += [f"### {title}", text, *(found or ["Not run yet."])]
+    parts += ["### All of it together", TOGETHER, effects(runs, TOGETHER_METHOD) or "Not run yet."]
     return "\n\n".join(part.strip() for part in parts if part.strip())
 
 
@@ -85,6 +86,7 @@ is said), in points, with the 95 % interval of the bootstrap over seeds; of two 
 to 95 %* as above.
 """
 
+TOGETHER_METHOD = "the earlier design"
 TOGETHER = """\
 Clamped samples, the row between the robots, their weight and noise, two layers of 256, the reward, no features, and the
 padded solver: the design that was declared not viable. The second line changes the solver alone.
@@ -162,7 +164,7 @@ def solver_table(found: Mapping[str, Any]) -> str:
             percent(problem["wrong"]),
             f"{problem['largest_error']:.2g}",
             percent(problem["breaks_a_row"]),
-            f"{problem['us_per_sample']:.3g}",
+            number(problem["us_per_sample"]),
             percent(acting["success_rate"]),
             percent(acting["intervention_rate"]),
         ]

@@ -127,7 +127,7 @@ def decision(evidence: Evidence) -> str:
     """What to do, and the numbers that say so."""
     lines = [
         'An earlier project ended with "BarrierNet is not viable; use PPO with a post-hoc filter". **That verdict came '
-        "from defects of its code.** What the numbers below say instead:\n",
+        f"from defects of its code.** {_defects(evidence)}What the numbers below say instead:\n",
         f"- **Learning without a violation: BarrierPPO.** {_violations(evidence)}",
     ]
     for env_id in by_environment(evidence.runs):
@@ -145,6 +145,26 @@ def decision(evidence: Evidence) -> str:
         "[where it brings nothing](#where-the-barrier-brings-nothing) for both."
     )
     return "\n".join(lines)
+
+
+def _defects(evidence: Evidence) -> str:
+    """The two defects that made its numbers, each in a sentence."""
+    said = ""
+    if "solver" in evidence.computed:
+        acting = evidence.computed["solver"]["closed_loop"]
+        exact, broken = acting["exact"], acting["unused row <= 1e6"]
+        said += (
+            f"One and the same trained policy captures in {percent(exact['success_rate'])} of its episodes through an "
+            f"exact solver and in {percent(broken['success_rate'])} through theirs, which changes "
+            f"{percent(broken['intervention_rate'])} of its actions instead of {percent(exact['intervention_rate'])}. "
+        )
+    if "metric" in evidence.computed:
+        untrained = evidence.computed["metric"]["BarrierPPO, untrained"]
+        said += (
+            f"Their metric finds {percent(untrained['arguments_swapped'])} of violations in steps of which geometry "
+            f"finds {percent(untrained['geometry'])}. "
+        )
+    return said
 
 
 def _violations(evidence: Evidence) -> str:
@@ -302,8 +322,8 @@ def cost(evidence: Evidence) -> str:
     """Time in training and of an action."""
     ratios = evidence.overhead.get("ratios", {})
     lines = [
-        f"- {name}: training takes {ratio['train_s']:.2f} times as long as PPO's, its rollouts "
-        f"{ratio['rollout_s']:.2f} times, `predict` {ratio['predict_us']:.2f} times."
+        f"- {name.replace('barrierppo', OURS)}: training takes {ratio['train_s']:.2f} times as long as PPO's, its "
+        f"rollouts {ratio['rollout_s']:.2f} times, `predict` {ratio['predict_us']:.2f} times."
         for name, ratio in ratios.items()
     ]
     if evidence.latency:
