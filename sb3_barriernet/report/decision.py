@@ -161,8 +161,8 @@ def _defects(evidence: Evidence) -> str:
     if "metric" in evidence.computed:
         untrained = evidence.computed["metric"]["BarrierPPO, untrained"]
         said += (
-            f"Their metric finds {percent(untrained['arguments_swapped'])} of violations in steps of which geometry "
-            f"finds {percent(untrained['geometry'])}. "
+            f"Their metric calls {percent(untrained['arguments_swapped'])} of the steps of an untrained BarrierPPO "
+            f"violations; by geometry {percent(untrained['geometry'])} are. "
         )
     return said
 

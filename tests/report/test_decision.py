@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sb3_barriernet.report.ablations import ablation_section, metric_table
+from sb3_barriernet.report.ablations import ablation_section, margin_table, metric_table
 from sb3_barriernet.report.decision import CLUTTER, OPEN, Evidence, decision, decision_report, earlier_table
 from sb3_barriernet.report.decision_figures import (
     plot_ablations,
@@ -73,6 +73,19 @@ def test_the_final_agent_is_whose_runs_are_better_and_a_tie_is_called_one(theirs
     assert f"**The final agent on {OPEN}: {verdict}.**" in decision(evidence(runs(**numbers)))
 
 
+def test_the_decision_names_the_defects_that_have_been_computed():
+    closed_loop = {
+        "exact": {"success_rate": 1.0, "intervention_rate": 0.006},
+        "unused row <= 1e6": {"success_rate": 0.594, "intervention_rate": 0.77},
+    }
+    metric = {"BarrierPPO, untrained": {"arguments_swapped": 0.21, "geometry": 0.0}}
+    said = decision(evidence(runs(), computed={"solver": {"closed_loop": closed_loop}, "metric": metric}))
+    assert "100.0 % of its episodes through an exact solver and in 59.4 % through theirs" in said
+    assert "which changes 77.0 % of its actions instead of 0.6 %" in said
+    assert "calls 21.0 % of the steps of an untrained BarrierPPO violations; by geometry 0.0 % are" in said
+    assert "solver" not in decision(evidence(runs()))
+
+
 def test_earlier_rates_have_the_interval_of_their_episodes():
     table = earlier_table(evidence(runs()))
     (captured,) = lines_with(table, "| captured")
@@ -130,3 +143,15 @@ def test_figures_are_drawn_from_part_of_the_numbers(tmp_path):
     plot_ablations(runs(), {OPEN: 0.99}, tmp_path / "ablations.png")
     assert all(file.stat().st_size > 5000 for file in tmp_path.glob("*.png"))
     assert len(list(tmp_path.glob("*.png"))) == 5
+
+
+def test_a_margin_that_attacks_do_not_need_is_said_to_be_one():
+    def record(rows: str, violations: int) -> dict:
+        seen = {"steps": 1000, "violations": violations, "worst_clearance": -0.001 * violations}
+        return {"alpha": 2.0, "attack": "bang_bang", "rows": rows, **seen}
+
+    nothing = {"env": OPEN, "records": [record("margin", 0), record("no margin", 0), record("point only", 2)]}
+    assert "| 2 | bang-bang | 0 (< 3.0e-03) [0 mm] | 0 (< 3.0e-03) [0 mm] | 2 [-2 mm] |" in margin_table(nothing)
+    assert "lets nothing through" in margin_table(nothing)
+    leaking = {"env": OPEN, "records": [record("margin", 0), record("no margin", 1)]}
+    assert "lets nothing through" not in margin_table(leaking)
