@@ -211,4 +211,4 @@ def margin_table(found: Mapping[str, Any]) -> str:
 def _attacked(record: Mapping[str, Any]) -> str:
     seen = record["violations"]
     violations = count(seen) if seen else f"0 (< {rule_of_three(record['steps']):.1e})"
-    return f"{violations} [{1000 * record['worst_clearance']:.2g} mm]"
+    return f"{violations} [{1000 * record['worst_clearance']:.3g} mm]"

@@ -147,11 +147,11 @@ def test_figures_are_drawn_from_part_of_the_numbers(tmp_path):
 
 def test_a_margin_that_attacks_do_not_need_is_said_to_be_one():
     def record(rows: str, violations: int) -> dict:
-        seen = {"steps": 1000, "violations": violations, "worst_clearance": -0.001 * violations}
+        seen = {"steps": 1000, "violations": violations, "worst_clearance": 0.001 - 0.001 * violations}
         return {"alpha": 2.0, "attack": "bang_bang", "rows": rows, **seen}
 
     nothing = {"env": OPEN, "records": [record("margin", 0), record("no margin", 0), record("point only", 2)]}
-    assert "| 2 | bang-bang | 0 (< 3.0e-03) [0 mm] | 0 (< 3.0e-03) [0 mm] | 2 [-2 mm] |" in margin_table(nothing)
+    assert "| 2 | bang-bang | 0 (< 3.0e-03) [1 mm] | 0 (< 3.0e-03) [1 mm] | 2 [-1 mm] |" in margin_table(nothing)
     assert "lets nothing through" in margin_table(nothing)
     leaking = {"env": OPEN, "records": [record("margin", 0), record("no margin", 1)]}
     assert "lets nothing through" not in margin_table(leaking)

@@ -67,7 +67,9 @@ def test_registering_again_changes_nothing() -> None:
         ("barrierppo", "Pendulum-v1", True),
         ("ppo", "PursuitEvasion-v0", True),
         ("ppo", "Pendulum-v1", False),
-        ("sac", "PursuitEvasion-v0", False),
+        ("sac", "PursuitEvasion-v0", True),
+        ("sac", "Pendulum-v1", False),
+        ("td3", "PursuitEvasion-v0", False),
     ],
 )
 def test_default_file_is_ours_where_upstream_has_nothing(algo: str, env_id: str, ours: bool, tmp_path: Path) -> None:
