@@ -4,6 +4,7 @@
 #   make test         the test suite            make lint     style, types, import contracts
 #   make test-slow    its long tests            make format   rewrite to the house style
 #   make docs         the site, in docs/_build/html
+#   make report       every number of docs/report anew (half a day of two cores)
 #   make wheel        build dist/*.whl      make dist     wheel and sdist, checked for PyPI
 #
 # PYTHON=/path/to/python picks another interpreter for a new .venv; TORCH_INDEX= (empty) installs torch from the
@@ -23,7 +24,7 @@ STEPS :=
 DEMO_RUN := $(DEMO)/runs/seed_0/barrierppo/$(ENV_ID)_1
 DEMO_MODEL := $(DEMO_RUN)/$(ENV_ID).zip
 
-.PHONY: demo test test-slow lint format docs wheel dist clean
+.PHONY: demo test test-slow lint format docs report wheel dist clean
 .DELETE_ON_ERROR:
 
 demo: $(STAMP) $(DEMO_MODEL)
@@ -55,6 +56,15 @@ format: $(STAMP)
 # Warnings are errors, and the notebooks run.
 docs: $(STAMP)
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+
+# qpth is the broken solver of the ablations; its own wishes about numpy are out of date.
+report: $(STAMP)
+	$(BIN)/python -m pip install -q --no-deps qpth==0.0.18
+	$(BIN)/python scripts/study.py studies/headline.yml --workers 2
+	$(BIN)/python scripts/study.py studies/ablations.yml --workers 2
+	$(BIN)/python scripts/study.py studies/ablated_solver.yml --workers 2
+	$(BIN)/python scripts/ablations.py --only solver metric margin
+	$(BIN)/python scripts/decision_report.py --runs results/studies
 
 wheel: $(STAMP)
 	$(BIN)/python -m build --wheel

@@ -12,6 +12,7 @@ The trainings among the ablations are ``studies/ablations.yml``.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import sys
 import time
@@ -55,7 +56,7 @@ def solver(args: argparse.Namespace) -> dict[str, Any]:
     """(a) The same problems for every solver, then the same trained policy acting through each."""
     run = trained("BarrierPPO", "barrierppo", args.runs)
     model = run.load()
-    rows, nominal = proposals(model, run.make_env(COPIES, EVALUATION_SEED), args.steps // COPIES)
+    rows, nominal = proposals(model, run.make_env(COPIES, EVALUATION_SEED), args.samples // COPIES)
     return {
         "samples": len(nominal),
         "batch": COPIES,
@@ -79,10 +80,10 @@ def proposals(model: BarrierPPO, env: VecEnv, steps: int) -> tuple[th.Tensor, th
 def same_problems(backend: str | None, model: BarrierPPO, rows: th.Tensor, nominal: th.Tensor) -> dict[str, float]:
     """Shares of samples, in batches, under the earlier project's weight."""
     mine, reference = (RowFilter(model.action_space, weight=EARLIER_WEIGHT, backend=name) for name in (backend, None))
-    started = time.perf_counter()
+    started = time.process_time()
     with th.no_grad():
         action = th.cat([mine(*batch).action for batch in zip(rows.split(COPIES), nominal.split(COPIES), strict=True)])
-    seconds = time.perf_counter() - started
+    seconds = time.process_time() - started
     exact = reference(rows, nominal).action
     clipped = th.minimum(th.maximum(nominal, reference.low.float()), reference.high.float())
     A, c = split_rows(rows)
@@ -109,8 +110,10 @@ def metric(args: argparse.Namespace) -> dict[str, Any]:
     """(f) Violating steps of the same episodes, by geometry and as the earlier project counted them."""
     ours = trained("BarrierPPO", "barrierppo", args.runs)
     plain = trained("PPO", "ppo", args.runs)
+    untrained = BarrierPPO("MlpPolicy", ours.make_env(1, EVALUATION_SEED), seed=0, device="cpu")
     agents: dict[str, tuple[ZooRun, Predictor]] = {
         "BarrierPPO": (ours, ours.load()),
+        "BarrierPPO, untrained": (ours, untrained),
         "PPO": (plain, plain.load()),
         "PPO + filter": (plain, SafetyFilter(plain.load())),
     }
@@ -172,26 +175,20 @@ def ahead_of(pose: np.ndarray, distance: float) -> np.ndarray:
 
 
 def margin(args: argparse.Namespace) -> dict[str, Any]:
-    """(g) Every attack on the rows with and without their margin."""
-    kinds: tuple[Callable[[gym.Env, float], gym.Env], ...] = (PursuitEvasionBarrier, WithoutMargin)
+    """(g) Every attack on the rows with and without what keeps them safe between samples."""
+    kinds: dict[str, Callable[[gym.Env, float], gym.Env]] = {
+        "margin": PursuitEvasionBarrier,
+        "no margin": lambda env, alpha: WithoutMargin(env, alpha, point_only=False),
+        "no margin, virtual point only": WithoutMargin,
+    }
     attacks: tuple[type[Attack], ...] = (Uniform, BangBang, Ramming)
     records = []
-    for alpha in (2.0, 5.0, 20.0):
-        for kind, name in zip(kinds, ("with", "without"), strict=True):
-            for attack in attacks:
-                copies = [kind(gym.make(CLUTTER), alpha) for _ in range(COPIES)]
-                record, _ = attack_copies(copies, attack(), steps=args.attack_steps)
-                records.append(
-                    {
-                        "alpha": alpha,
-                        "margin": name,
-                        "attack": record.attack,
-                        "steps": record.steps,
-                        "violations": record.violations,
-                        "infeasible": record.infeasible,
-                        "worst_clearance": record.worst_clearance,
-                    }
-                )
+    for alpha, (name, kind), attack in itertools.product((2.0, 20.0), kinds.items(), attacks):
+        record, _ = attack_copies(
+            [kind(gym.make(CLUTTER), alpha) for _ in range(COPIES)], attack(), steps=args.attack_steps
+        )
+        kept = {key: getattr(record, key) for key in ("attack", "steps", "violations", "infeasible", "worst_clearance")}
+        records.append({"alpha": alpha, "rows": name, **kept})
     return {"env": CLUTTER, "records": records}
 
 
@@ -213,8 +210,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=Path, default=ROOT / "results" / "studies", help="output folder of the study")
     parser.add_argument("--only", nargs="+", choices=list(PARTS), help="compute these parts anew")
-    parser.add_argument("--steps", type=int, default=20_000, help="steps of (f), samples of (a)")
-    parser.add_argument("--episodes", type=int, default=200, help="of every solver in (a)")
+    parser.add_argument("--samples", type=int, default=6_400, help="of the problems in (a)")
+    parser.add_argument("--episodes", type=int, default=100, help="of every solver in (a)")
+    parser.add_argument("--steps", type=int, default=60_000, help="of every agent in (f)")
     parser.add_argument("--attack-steps", type=int, default=200_000, help="of every attack in (g)")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "report", help="folder to write to")
     args = parser.parse_args()

@@ -1,8 +1,9 @@
 """The defects of an earlier project, rebuilt one by one, so that anyone can see what each of them costs.
 
-Nothing here is part of the package, and nothing here is right. ``studies/ablations.yml`` trains with these classes,
-``scripts/ablations.py`` computes with them. Importing this module registers the broken solvers as projection backends
-``"padded_1e6"``, ``"padded_1"`` and ``"unpadded"``.
+Nothing here is part of the package, and nothing here is right. ``studies/ablations.yml`` and
+``studies/ablated_solver.yml`` train with these classes, ``scripts/ablations.py`` computes with them. Importing this
+module registers the broken solvers as projection backends ``"padded_1e6"``, ``"padded_1"`` and ``"unpadded"``; they
+take ``pip install --no-deps qpth``.
 """
 
 from __future__ import annotations
@@ -169,9 +170,11 @@ class WithoutMargin(PursuitEvasionBarrier):
 
     :param env: a pursuit-evasion environment
     :param alpha: class-K gain, 1/s
+    :param point_only: let the virtual point come as near to an obstacle as the robot's centre may, as the earlier
+        project did; where the robot turns away from it, its centre then comes nearer
     """
 
-    def __init__(self, env: gym.Env, alpha: float = 2.0):
+    def __init__(self, env: gym.Env, alpha: float = 2.0, point_only: bool = True):
         super().__init__(env, alpha=alpha)
         barrier = cast("VirtualPointBarrier", self.barrier)
         unicycle = barrier.unicycle
@@ -181,3 +184,13 @@ class WithoutMargin(PursuitEvasionBarrier):
             dt=unicycle.dt,
             look_ahead=unicycle.look_ahead,
         )
+        if point_only:
+            self.state = functools.partial(read_narrow, body=barrier.body_radius, look_ahead=unicycle.look_ahead)
+
+
+def read_narrow(env: gym.Env, body: float, look_ahead: float) -> tuple[np.ndarray, np.ndarray]:
+    """Pose and obstacles, narrowed by what the barrier adds for the way from its virtual point to the body, m."""
+    pose, discs = read_pursuer(env)
+    reach = discs[:, 2] + body
+    narrow = np.sqrt(np.maximum(reach**2 - look_ahead**2, 0.0)) - body
+    return pose, np.column_stack([discs[:, :2], np.where(discs[:, 2] < 0.0, discs[:, 2], narrow)])

@@ -1,6 +1,7 @@
 """What a handful of seeds says, and with which certainty (Agarwal et al. 2021, "Deep RL at the edge of the precipice").
 
-Scores come as one array a task, one entry a seed. Tasks may have different numbers of seeds.
+Scores come as one array a task, the seeds on its last axis. Tasks may have different numbers of seeds. Statistics of
+resamples are taken in one call: leading axes are kept.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 Scores = Sequence[np.ndarray]
-"""One array ``(seeds,)`` a task."""
+"""One array ``(..., seeds)`` a task."""
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
@@ -28,31 +29,31 @@ class Interval(NamedTuple):
     high: float
 
 
-def interquartile_mean(scores: Scores) -> float:
-    """Mean of the middle half of all runs, as robust as the median and twice as efficient.
+def interquartile_mean(scores: Scores) -> np.ndarray:
+    """Mean ``(...)`` of the middle half of all runs, as robust as the median and twice as efficient.
 
     A quarter of the runs, rounded down, is left out at either end.
     """
-    pooled = np.sort(np.concatenate([np.asarray(of_task, dtype=float) for of_task in scores]))
-    cut = len(pooled) // 4
-    return float(pooled[cut : len(pooled) - cut].mean())
+    pooled = np.sort(np.concatenate([np.asarray(of_task, dtype=float) for of_task in scores], axis=-1), axis=-1)
+    num = pooled.shape[-1]
+    return pooled[..., num // 4 : num - num // 4].mean(axis=-1)
 
 
 def bootstrap_interval(
     scores: Scores,
-    statistic: Callable[[Scores], float] = interquartile_mean,
+    statistic: Callable[[Scores], np.ndarray] = interquartile_mean,
     *,
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Interval:
     """Percentile interval of a statistic by the stratified bootstrap: seeds are drawn anew within each task.
 
-    :param scores: of one method
+    :param scores: of one method, ``(seeds,)`` a task
     :param seed: of the resampling, so that a report repeats itself
     """
     rng = np.random.default_rng(seed)
-    drawn = [statistic([_resampled(of_task, rng) for of_task in scores]) for _ in range(resamples)]
-    return Interval(statistic(scores), *_percentiles(drawn))
+    drawn = statistic([_resampled(of_task, resamples, rng) for of_task in scores])
+    return _interval(statistic(scores), drawn)
 
 
 def performance_profile(scores: Scores, thresholds: np.ndarray) -> np.ndarray:
@@ -60,19 +61,26 @@ def performance_profile(scores: Scores, thresholds: np.ndarray) -> np.ndarray:
     return np.mean([(np.asarray(of_task)[:, None] > thresholds).mean(axis=0) for of_task in scores], axis=0)
 
 
-def probability_of_improvement(ours: Scores, theirs: Scores) -> float:
+def probability_of_improvement(ours: Scores, theirs: Scores) -> np.ndarray:
     """How often a run of ours beats one of theirs on a random task, ties counting half: Mann-Whitney's ``U / n m``."""
-    return float(np.mean([_wins(np.asarray(x), np.asarray(y)) for x, y in zip(ours, theirs, strict=True)]))
+    return np.mean([_wins(np.asarray(x), np.asarray(y)) for x, y in zip(ours, theirs, strict=True)], axis=0)
 
 
 def improvement_interval(ours: Scores, theirs: Scores, *, resamples: int = RESAMPLES, seed: int = 0) -> Interval:
     """:func:`probability_of_improvement` with its interval, both methods resampled within each task."""
     rng = np.random.default_rng(seed)
-    drawn = [
-        probability_of_improvement([_resampled(x, rng) for x in ours], [_resampled(y, rng) for y in theirs])
-        for _ in range(resamples)
-    ]
-    return Interval(probability_of_improvement(ours, theirs), *_percentiles(drawn))
+    drawn = [[_resampled(of_task, resamples, rng) for of_task in scores] for scores in (ours, theirs)]
+    return _interval(probability_of_improvement(ours, theirs), probability_of_improvement(*drawn))
+
+
+def difference_interval(ours: np.ndarray, theirs: np.ndarray, *, resamples: int = RESAMPLES, seed: int = 0) -> Interval:
+    """Difference of two means with its percentile interval, the effect size of an ablation on one task.
+
+    Of two or three seeds it is a sketch of the spread, no more.
+    """
+    rng = np.random.default_rng(seed)
+    drawn = [_resampled(of_seeds, resamples, rng).mean(axis=-1) for of_seeds in (ours, theirs)]
+    return _interval(np.mean(ours) - np.mean(theirs), drawn[0] - drawn[1])
 
 
 def wilson_interval(successes: int, trials: int) -> Interval:
@@ -88,14 +96,15 @@ def rule_of_three(trials: int) -> float:
     return 3.0 / trials
 
 
-def _resampled(of_task: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return np.asarray(of_task)[rng.integers(len(of_task), size=len(of_task))]
+def _resampled(of_task: np.ndarray, resamples: int, rng: np.random.Generator) -> np.ndarray:
+    """As many seeds as there are, drawn with replacement, ``(resamples, seeds)``."""
+    return np.asarray(of_task)[rng.integers(len(of_task), size=(resamples, len(of_task)))]
 
 
-def _percentiles(drawn: list[float]) -> tuple[float, float]:
+def _interval(estimate: np.ndarray | float, drawn: np.ndarray) -> Interval:
     low, high = np.percentile(drawn, [50 * (1 - CONFIDENCE), 50 * (1 + CONFIDENCE)])
-    return float(low), float(high)
+    return Interval(float(estimate), float(low), float(high))
 
 
-def _wins(ours: np.ndarray, theirs: np.ndarray) -> float:
-    return float((np.sign(ours[:, None] - theirs[None, :]) / 2.0 + 0.5).mean())
+def _wins(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
+    return (np.sign(ours[..., :, None] - theirs[..., None, :]) / 2.0 + 0.5).mean(axis=(-2, -1))

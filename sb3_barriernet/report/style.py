@@ -14,6 +14,20 @@ COLORS = {"barrierppo": "#0072B2", "ppo": "#D55E00", "ppo+filter": "#009E73"}
 LINES = {"barrierppo": "-", "ppo": "--", "ppo+filter": ":"}
 LABELS = {"barrierppo": "BarrierPPO", "ppo": "PPO", "ppo+filter": "PPO + filter"}
 
+METHOD_STYLES: dict[str, tuple[str, str | tuple[int, tuple[int, ...]], str]] = {
+    "BarrierPPO": ("#0072B2", "-", "o"),
+    "BarrierPPO, all on": ("#56B4E9", (0, (7, 1)), "s"),
+    "PPO": ("#D55E00", "--", "D"),
+    "PPO + filter": ("#009E73", ":", "^"),
+    "PPO + violation penalty": ("#E69F00", "-.", "v"),
+    "PPO + violation penalty + filter": ("#CC79A7", (0, (3, 1, 1, 1)), "P"),
+    "SAC + filter in training": ("#000000", (0, (1, 1)), "X"),
+    "TQC + filter in training": ("#7F7F7F", (0, (5, 3)), "*"),
+}
+"""Colour, line and marker of the methods of a study; each of the three tells them apart."""
+
+OTHER_STYLE = ("#7F7F7F", "-", ".")
+
 RC: dict[Any, Any] = {
     "figure.dpi": 130,
     "figure.constrained_layout.use": True,

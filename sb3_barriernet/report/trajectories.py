@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from gymnasium import spaces
-from PIL import Image
+from PIL import Image, ImageDraw
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecEnvWrapper
 
 from sb3_barriernet.envs.pursuit_evasion import PursuitEvasionEnv
@@ -90,6 +91,24 @@ def save_animation(frames: list[np.ndarray], path: Path, *, fps: int, every: int
         image.thumbnail((size, size), Image.Resampling.LANCZOS)
         images.append(image.quantize(MAX_COLORS, dither=Image.Dither.NONE))
     images[0].save(path, save_all=True, append_images=images[1:], duration=1000 * every // fps, loop=0)
+
+
+def side_by_side(frames: Mapping[str, list[np.ndarray]]) -> list[np.ndarray]:
+    """The same episode under several methods as one film; who has finished stands still.
+
+    :param frames: of each method, under the title that is written above it; ``(H, W, 3)``, all of one size
+    """
+    films = [[_titled(frame, title) for frame in of_method] for title, of_method in frames.items()]
+    length = max(map(len, films))
+    return [np.concatenate([film[min(i, len(film) - 1)] for film in films], axis=1) for i in range(length)]
+
+
+def _titled(frame: np.ndarray, title: str) -> np.ndarray:
+    height = frame.shape[0] // 14
+    image = Image.new("RGB", (frame.shape[1], frame.shape[0] + height), "white")
+    image.paste(Image.fromarray(frame), (0, height))
+    ImageDraw.Draw(image).text((height // 2, height // 6), title, fill="black", font_size=0.7 * height)
+    return np.asarray(image)
 
 
 def _show(predictor: Predictor, game: PursuitEvasionEnv) -> bool:

@@ -95,6 +95,7 @@ class StudyMethod:
     seeds: int | None = None
 
     def runs_on(self, env_id: str, seeds_before: int) -> bool:
+        """Whether it is run on an environment with a seed that has so many before it."""
         chosen = self.environments is None or env_id in self.environments
         return chosen and (self.seeds is None or seeds_before < self.seeds)
 

@@ -9,6 +9,7 @@ from scipy import stats
 
 from sb3_barriernet.report.statistics import (
     bootstrap_interval,
+    difference_interval,
     improvement_interval,
     interquartile_mean,
     performance_profile,
@@ -34,23 +35,34 @@ def test_tasks_are_pooled_and_one_bad_run_is_no_matter():
 
 
 def test_the_interval_of_a_mean_is_the_one_that_scipy_finds():
-    mine = bootstrap_interval([OURS[0]], lambda scores: float(scores[0].mean()), resamples=4000)
+    mine = bootstrap_interval([OURS[0]], lambda scores: scores[0].mean(axis=-1), resamples=4000)
     theirs = stats.bootstrap((OURS[0],), np.mean, n_resamples=4000, method="percentile", rng=1).confidence_interval
     assert mine.estimate == pytest.approx(OURS[0].mean())
     assert (mine.low, mine.high) == pytest.approx((theirs.low, theirs.high), abs=0.005)
 
 
 def test_seeds_are_drawn_anew_within_their_task_only():
-    lengths = [len(of_task) for of_task in OURS]
+    seen = []
 
-    def check(scores):
-        assert [len(of_task) for of_task in scores] == lengths
-        assert all(np.isin(drawn, of_task).all() for drawn, of_task in zip(scores, OURS, strict=True))
-        return 0.0
+    def statistic(scores):
+        seen.append(scores)
+        return interquartile_mean(scores)
 
-    bootstrap_interval(OURS, check, resamples=50)
+    bootstrap_interval(OURS, statistic, resamples=50)
+    drawn = next(scores for scores in seen if scores[0].ndim == 2)
+    assert [of_task.shape for of_task in drawn] == [(50, len(of_task)) for of_task in OURS]
+    assert all(np.isin(again, of_task).all() for again, of_task in zip(drawn, OURS, strict=True))
     constant = bootstrap_interval([np.full(5, 1.0), np.full(3, 0.0)], resamples=50)  # nothing varies within a task
     assert constant.low == constant.estimate == constant.high
+
+
+def test_all_resamples_at_once_are_each_by_itself():
+    batch = [RNG.normal(size=(20, 7)), RNG.normal(size=(20, 4))]
+    others = [RNG.normal(size=(20, 5)), RNG.normal(size=(20, 6))]
+    each = [interquartile_mean([of_task[i] for of_task in batch]) for i in range(20)]
+    assert interquartile_mean(batch) == pytest.approx(np.array(each))
+    each = [probability_of_improvement([x[i] for x in batch], [y[i] for y in others]) for i in range(20)]
+    assert probability_of_improvement(batch, others) == pytest.approx(np.array(each))
 
 
 def test_a_report_repeats_itself():
@@ -88,6 +100,16 @@ def test_the_probability_of_improvement_is_that_of_all_pairs():
 def test_the_interval_of_an_improvement_lies_around_it():
     estimate, low, high = improvement_interval(OURS, THEIRS, resamples=500)
     assert 0.0 <= low < estimate < high <= 1.0
+
+
+def test_the_interval_of_a_difference_is_the_one_that_scipy_finds():
+    ours, theirs = OURS[0], THEIRS[0]
+    mine = difference_interval(ours, theirs, resamples=4000)
+    expected = stats.bootstrap(
+        (ours, theirs), lambda x, y, axis: x.mean(axis) - y.mean(axis), n_resamples=4000, method="percentile", rng=1
+    ).confidence_interval
+    assert mine.estimate == pytest.approx(ours.mean() - theirs.mean())
+    assert (mine.low, mine.high) == pytest.approx((expected.low, expected.high), abs=0.01)
 
 
 @pytest.mark.parametrize(("successes", "trials"), [(0, 10), (10, 10), (3, 7), (980, 1000)])

@@ -172,7 +172,8 @@ def test_the_whole_script_goes_on_where_it_was_killed_and_repeats_nothing(tmp_pa
     assert (tmp_path / "report" / "study.png").stat().st_size > 1000
 
 
-def test_what_learns_behind_a_filtered_environment_is_measured_with_and_without_its_filter(tmp_path):
+def test_what_learns_behind_a_filtered_environment_is_measured_with_and_without_its_filter(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["pytest"])  # a job takes it over
     deploy = "{env_wrapper: [{sb3_barriernet.envs.PursuitEvasionBarrier: {alpha: 2.0}}]}"
     text = f"""
 eval_episodes: 2

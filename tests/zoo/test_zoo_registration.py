@@ -67,7 +67,9 @@ def test_registering_again_changes_nothing() -> None:
         ("barrierppo", "Pendulum-v1", True),
         ("ppo", "PursuitEvasion-v0", True),
         ("ppo", "Pendulum-v1", False),
-        ("sac", "PursuitEvasion-v0", False),
+        ("sac", "PursuitEvasion-v0", True),
+        ("sac", "Pendulum-v1", False),
+        ("td3", "PursuitEvasion-v0", False),
     ],
 )
 def test_default_file_is_ours_where_upstream_has_nothing(algo: str, env_id: str, ours: bool, tmp_path: Path) -> None:
@@ -112,3 +114,12 @@ def test_baseline_differs_from_barrierppo_in_what_a_filter_needs_only() -> None:
             same["action_std"] = ours[env_id]["action_std"]
             assert same.pop("policy_kwargs") == f"dict(action_std={same['action_std']})"
         assert same == ours[env_id]
+
+
+@pytest.mark.parametrize("algo", ["sac", "tqc"])
+def test_off_policy_algorithms_learn_behind_the_filter_of_barrierppo(algo: str) -> None:
+    ours, other = (yaml.safe_load(packaged_config(a).read_text("utf-8")) for a in ("barrierppo", algo))  # type: ignore[union-attr]
+    for env_id, block in other.items():
+        assert block["env_wrapper"] == [*ours[env_id]["env_wrapper"], "sb3_barriernet.FilteredEnv"]
+        for same in ("normalize", "monitor_kwargs", "callback", "gamma"):
+            assert block[same] == ours[env_id][same]
