@@ -21,10 +21,11 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_barriernet.atomic_file import replacing
 from sb3_barriernet.barrier_ppo.buffers import BarrierRolloutBuffer
-from sb3_barriernet.barrier_ppo.checks import check_archive, check_env, explained_mismatch
+from sb3_barriernet.barrier_ppo.checks import check_env, explained_mismatch
 from sb3_barriernet.barrier_ppo.correction_cost import CorrectionCost, check_correction_cost, cost_of_corrections
 from sb3_barriernet.barrier_ppo.correction_loss import CorrectionLoss
 from sb3_barriernet.barrier_ppo.extractor import RowEncoding
+from sb3_barriernet.barrier_ppo.finite import refuse_diverged, refuse_invalid
 from sb3_barriernet.barrier_ppo.gains import (
     DEFAULT_GAIN_RANGE,
     DEFAULT_GAIN_STD,
@@ -33,6 +34,7 @@ from sb3_barriernet.barrier_ppo.gains import (
     check_restoring,
     gain_settings,
 )
+from sb3_barriernet.barrier_ppo.model_file import check_archive, file_to_replace
 from sb3_barriernet.barrier_ppo.policies import (
     BarrierActorCriticCnnPolicy,
     BarrierActorCriticPolicy,
@@ -40,8 +42,7 @@ from sb3_barriernet.barrier_ppo.policies import (
 )
 from sb3_barriernet.barrier_ppo.rollout_statistics import summarise
 from sb3_barriernet.barrier_ppo.schedules import coefficient_schedule
-from sb3_barriernet.errors import ConfigurationError, DivergedError, InvalidRowsError
-from sb3_barriernet.projection import Status
+from sb3_barriernet.errors import ConfigurationError
 from sb3_barriernet.rows import BARRIER_KEY
 
 SelfBarrierPPO = TypeVar("SelfBarrierPPO", bound="BarrierPPO")
@@ -263,7 +264,7 @@ class BarrierPPO(PPO):
 
         :raises OSError: if that was not possible; the file is as it was then
         """
-        target = _file_to_replace(path)
+        target = file_to_replace(path)
         if target is None:
             super().save(path, exclude, include)
             return
@@ -308,7 +309,7 @@ class BarrierPPO(PPO):
                 projection = self.policy.project(obs_tensor, actions)
             actions = actions.cpu().numpy()
             safe_actions, status = projection.action.cpu().numpy(), projection.status.cpu().numpy()
-            _refuse_invalid(status, self._last_obs)  # type: ignore[arg-type]
+            refuse_invalid(status, self._last_obs)  # type: ignore[arg-type]
 
             new_obs, rewards, dones, infos = env.step(safe_actions)
 
@@ -357,7 +358,7 @@ class BarrierPPO(PPO):
         return True
 
     def train(self) -> None:
-        _refuse_diverged(self.rollout_buffer)
+        refuse_diverged(self.rollout_buffer)
         coef = self.correction_loss_schedule(self._current_progress_remaining)
         self.policy.correction_loss = CorrectionLoss(coef) if coef > 0.0 else None
         if self.policy.row_features is not None:
@@ -443,47 +444,3 @@ def _count_violations(infos: list[dict[str, Any]]) -> float:
         return sum(map(itemgetter("violation"), infos))
     except KeyError:
         return np.nan
-
-
-def _file_to_replace(path: str | pathlib.Path | io.BufferedIOBase) -> pathlib.Path | None:
-    """The file that SB3 would write to; None for streams and folders, which stay SB3's business."""
-    if not isinstance(path, str | pathlib.Path):
-        return None
-    target = pathlib.Path(path)
-    if target.suffix == "":
-        target = pathlib.Path(f"{path}.zip")
-    return None if target.is_dir() else target
-
-
-def _refuse_diverged(rollout_buffer: BarrierRolloutBuffer) -> None:
-    """One number that is none, in a reward or an observation, would make every weight NaN."""
-    learned_from = {"advantage": rollout_buffer.advantages, **rollout_buffer.observations}
-    bad = {name: ~np.isfinite(values) for name, values in learned_from.items() if not np.isfinite(values).all()}
-    if not bad:
-        return
-    env_index = min(int(np.nonzero(where)[1][0]) for where in bad.values())
-    seen = [name for name in bad if name != "advantage"]
-    if seen:
-        cause = f"its observation holds NaN or infinity under {seen}"
-    elif not np.isfinite(rollout_buffer.rewards[:, env_index]).all():
-        cause = "a reward, or the observation at the end of an episode, is NaN or infinite"
-    else:
-        cause = "a value is NaN or infinite, or the last observation"
-    raise DivergedError(
-        f"Nothing could be learned from the rollout of environment {env_index}: {cause}. The weights are as they were. "
-        "Check the environment's reward and observation; if values alone are infinite, training diverged: lower the "
-        "learning rate or scale the rewards."
-    )
-
-
-def _refuse_invalid(status: np.ndarray, observation: dict[str, np.ndarray]) -> None:
-    """Training on NaN would destroy the weights, so it stops with a name; ``predict`` flags and goes on."""
-    if status.max() < Status.INVALID:
-        return
-    env_index = int(status.argmax())
-    bad_keys = [key for key, value in observation.items() if not np.isfinite(value[env_index]).all()]
-    cause = f"its observation holds NaN or infinity under {bad_keys}" if bad_keys else "the policy's output is NaN"
-    raise InvalidRowsError(
-        f"No action could be projected in environment {env_index}: {cause}. Check the environment's state and "
-        "barrier; if the output itself is NaN, training diverged: lower the learning rate or scale the rewards."
-    )

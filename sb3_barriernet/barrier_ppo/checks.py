@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BufferedIOBase
-from pathlib import Path
 
-from stable_baselines3.common.save_util import open_path
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize, unwrap_vec_normalize
 
-from sb3_barriernet.errors import ActionSpaceError, CheckpointError, NormalizedRowsError, RowShapeError
+from sb3_barriernet.errors import ActionSpaceError, NormalizedRowsError, RowShapeError
 from sb3_barriernet.rows import BARRIER_KEY, check_spaces
 
 
@@ -55,33 +51,6 @@ def explained_mismatch() -> Iterator[None]:
             f"{error}. A trained policy takes as many rows as it was trained on. Give the barrier the same fixed "
             "maximum and pad what is missing, for example `StackedBarrier([barrier], num_rows=K)`."
         ) from error
-
-
-def check_archive(path: str | Path | BufferedIOBase) -> None:
-    """Refuse a file that is no model's zip, or has lost or changed some of its bytes.
-
-    :raises CheckpointError: (advice)
-    """
-    file = open_path(path, "r", suffix="zip")
-    try:
-        with zipfile.ZipFile(file) as archive:
-            damaged, missing = archive.testzip(), {"data", "policy.pth"} - set(archive.namelist())
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, RuntimeError, ValueError) as error:
-        raise _no_model(path, str(error)) from error
-    finally:
-        if isinstance(path, str | Path):
-            file.close()
-    if damaged is not None:
-        raise CheckpointError(f"Found other bytes under {damaged!r} of {path} than were saved. Load another file.")
-    if missing:  # also when cut off: the end of an inner file passes for that of the whole
-        raise _no_model(path, f"there is no {' and no '.join(sorted(missing))}")
-
-
-def _no_model(path: object, reason: str) -> CheckpointError:
-    return CheckpointError(
-        f"Found no saved model in {path}: {reason}. It was cut off, or is a file of something else. Load another one; "
-        "what this package saves is never half written."
-    )
 
 
 def _normalizes_rows(vec_normalize: VecNormalize) -> bool:

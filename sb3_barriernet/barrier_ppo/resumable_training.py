@@ -17,7 +17,7 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.save_util import is_json_serializable, load_from_zip_file
 
 from sb3_barriernet.atomic_file import replacing
-from sb3_barriernet.barrier_ppo.checks import check_archive
+from sb3_barriernet.barrier_ppo.model_file import check_archive
 from sb3_barriernet.barrier_ppo.training_state import (
     environment_states,
     random_states,
