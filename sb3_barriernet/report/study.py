@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -57,8 +58,10 @@ def how_to_repeat(content: Mapping[str, Any]) -> str:
 
 
 def _budget(runs: Sequence[Run]) -> str:
-    steps = min(run["timesteps"] for run in runs)
-    return f"{steps:,} training steps, seeds from 0 on, {runs[0]['episodes']:,} evaluation episodes a run."
+    usual = statistics.mode(run["timesteps"] for run in runs)
+    others = {run["method"]: run["timesteps"] for run in runs if run["timesteps"] != usual}
+    named = f" ({'; '.join(f'{method}: {steps:,}' for method, steps in others.items())})" if others else ""
+    return f"{usual:,} training steps{named}, seeds from 0 on, {runs[0]['episodes']:,} evaluation episodes a run."
 
 
 def has_goal(runs: Sequence[Run]) -> bool:
