@@ -8,7 +8,7 @@
 #   make wheel        build dist/*.whl      make dist     wheel and sdist, checked for PyPI
 #
 # PYTHON=/path/to/python picks another interpreter for a new .venv; TORCH_INDEX= (empty) installs torch from the
-# default index, where Linux gets the CUDA build; STEPS=20000 shortens the training of the demo.
+# default index, where Linux gets the CUDA build; STEPS=20000 and EPISODES=100 shorten the demo.
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -21,6 +21,7 @@ PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
 ENV_ID := PursuitEvasion-v0
 DEMO := demo
 STEPS :=
+EPISODES :=
 DEMO_RUN := $(DEMO)/runs/seed_0/barrierppo/$(ENV_ID)_1
 DEMO_MODEL := $(DEMO_RUN)/$(ENV_ID).zip
 
@@ -29,7 +30,7 @@ DEMO_MODEL := $(DEMO_RUN)/$(ENV_ID).zip
 
 demo: $(STAMP) $(DEMO_MODEL)
 	$(BIN)/python scripts/compare.py --env $(ENV_ID) --methods barrierppo ppo ppo+filter --seeds 0 \
-	    $(if $(STEPS),--timesteps $(STEPS)) --out $(DEMO)
+	    $(if $(STEPS),--timesteps $(STEPS)) $(if $(EPISODES),--eval-episodes $(EPISODES)) --out $(DEMO)
 
 # The comparison finds this run where it would have put its own, and trains the baseline only.
 $(DEMO_MODEL): | $(STAMP)

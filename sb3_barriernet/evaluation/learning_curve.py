@@ -57,6 +57,7 @@ def read_episodes(folder: Path) -> pd.DataFrame:
     frames = [pd.read_csv(file, skiprows=1) for file in files]
     for frame in frames:
         frame["steps"] = len(files) * frame["l"].cumsum()
+    frames = [frame for frame in frames if len(frame)] or frames[:1]  # an environment may not have ended an episode yet
     return pd.concat(frames, ignore_index=True).sort_values("steps", kind="stable", ignore_index=True)
 
 

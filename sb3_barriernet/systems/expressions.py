@@ -79,7 +79,8 @@ class SymbolicArray:
         if widths != expected:
             raise ConfigurationError(
                 f"Found arguments of width {widths}; expected {expected}, for "
-                f"{[list(group) for group in self.groups]}. Return one array for each group, in this order."
+                f"{[list(group) for group in self.groups]}. Return one array for each of these lists, in this order, "
+                "from what reads the state, say `lambda env: ([env.x, env.v],)`; a number alone has width 0."
             )
 
 
