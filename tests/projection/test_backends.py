@@ -81,7 +81,7 @@ def test_an_own_backend_by_name():
 
 def test_unknown_backend_lists_the_known_ones():
     u, A, c, low, high = random_batch(2, 3, 5, 2)
-    with pytest.raises(BackendError, match="'active_set', 'cvxpylayers',.* 'torch'"):
+    with pytest.raises(BackendError, match=r"'active_set', 'cvxpylayers',.* 'torch'"):
         project(u, A, c, low, high, backend="qpth")
 
 
