@@ -304,7 +304,7 @@ def _poison(values: np.ndarray, rng: Rng) -> None:
 def _refused(function: Callable[..., Any], *args: Any, **kwargs: Any) -> bool:
     try:
         function(*args, **kwargs)
-    except Exception as error:
+    except Exception as error:  # any refusal counts; which ones had advice is counted, too
         REASONS[type(error).__name__] = REASONS.get(type(error).__name__, 0) + 1
         if isinstance(error, BarrierNetError):
             REASONS["with advice"] = REASONS.get("with advice", 0) + 1

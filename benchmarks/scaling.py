@@ -12,6 +12,7 @@ import itertools
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ def measure_projection(calls: int) -> list[dict[str, float]]:
         low, high = -th.ones(dim, dtype=th.float64), th.ones(dim, dtype=th.float64)
         with th.no_grad():
             corrected = int((project(u, A, c, low, high).status > 0).sum())
-            spent = least(lambda u=u, A=A, c=c, low=low, high=high: project(u, A, c, low, high), calls)  # type: ignore[misc]
+            spent = least(partial(project, u, A, c, low, high), calls)
         records.append({"M": dim, "K": rows, "B": batch, "V": corrected, "us": spent})
     return records
 
@@ -104,6 +105,7 @@ def measure_training(calls: int) -> list[dict[str, Any]]:
         callback = model._init_callback(None)
 
         def roll(model: BarrierPPO = model, callback: Any = callback) -> None:
+            # SB3 types `env` as optional.
             model.collect_rollouts(model.env, callback, model.rollout_buffer, model.n_steps)  # type: ignore[arg-type]
 
         rollout = least(roll, calls) / model.n_steps

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,7 @@ def measure_parts(settings: dict[str, Any], steps: int) -> dict[str, float]:
     """Shares of BarrierPPO's training; what is left belongs to Stable-Baselines3's loop, buffer and log."""
     model = make_models(settings)["BarrierPPO"]
     model.learn(4 * settings["n_envs"] * settings["ppo"]["n_steps"])  # compile and warm up
-    games = model.get_env().venv  # type: ignore[union-attr]
+    games = model.get_env().venv  # type: ignore[union-attr]  # of the wrapper of rewards
     clock = Clock()
     clock.wrap("update", model, "train")
     clock.wrap("environment", games, "step_wait")
@@ -124,7 +125,7 @@ def measure_speeds(settings: dict[str, Any], rounds: int, steps: int) -> dict[st
     games = make_games(settings["n_envs"], seed=0)
     games.reset()
     runs: dict[str, Callable[[], object]] = {
-        **{name: lambda model=model: model.learn(steps) for name, model in models.items()},  # type: ignore[misc]
+        **{name: partial(model.learn, steps) for name, model in models.items()},
         "random actions": lambda: play_randomly(games, steps),
     }
     for run in runs.values():
@@ -144,7 +145,7 @@ def measure_evaluation(settings: dict[str, Any], steps: int) -> float:
     def evaluate() -> None:
         observation = env.reset()
         for _ in range(steps):
-            action, _ = model.predict(observation, deterministic=True)  # type: ignore[arg-type]
+            action, _ = model.predict(observation, deterministic=True)  # type: ignore[arg-type]  # SB3 types it without tuples
             observation, _, _, _ = env.step(action)
 
     evaluate()
@@ -179,7 +180,7 @@ def main() -> None:
     result = {"env": ENV_ID, "steps_per_s": speeds, "ratios": ratios, "shares": shares, "long_run": long_run}
     arguments.out.write_text(json.dumps({**provenance(), **result}, indent=2) + "\n")
     for part in ("steps_per_s", "ratios", "shares", "long_run"):
-        print(part, *(f"{name:40s} {value:12.3f}" for name, value in result[part].items()), sep="\n  ")  # type: ignore[attr-defined]
+        print(part, *(f"{name:40s} {value:12.3f}" for name, value in result[part].items()), sep="\n  ")  # type: ignore[attr-defined]  # a part is a table
 
 
 if __name__ == "__main__":

@@ -37,13 +37,13 @@ class ActionStdSchedule(BaseCallback):
             )
         # Kept as `model.initial_action_std`, so that a model that goes on learning knows where its std began.
         if self.model.num_timesteps == 0 or not hasattr(self.model, "initial_action_std"):
-            self.model.initial_action_std = policy.action_std.cpu().numpy()  # type: ignore[attr-defined]
+            self.model.initial_action_std = policy.action_std.cpu().numpy()  # type: ignore[attr-defined]  # a note of ours
 
     def _on_rollout_start(self) -> None:
         left = self.model._current_progress_remaining
         policy = self.model.policy
         assert isinstance(policy, NominalActorCriticPolicy)
-        initial_std: np.ndarray = self.model.initial_action_std  # type: ignore[attr-defined]
+        initial_std: np.ndarray = self.model.initial_action_std  # type: ignore[attr-defined]  # likewise
         policy.set_action_std(initial_std * (self.final + (1.0 - self.final) * left))
 
     def _on_step(self) -> bool:

@@ -309,7 +309,7 @@ class BarrierPPO(PPO):
                 projection = self.policy.project(obs_tensor, actions)
             actions = actions.cpu().numpy()
             safe_actions, status = projection.action.cpu().numpy(), projection.status.cpu().numpy()
-            refuse_invalid(status, self._last_obs)  # type: ignore[arg-type]
+            refuse_invalid(status, self._last_obs)  # type: ignore[arg-type]  # a dictionary, as checked
 
             new_obs, rewards, dones, infos = env.step(safe_actions)
 

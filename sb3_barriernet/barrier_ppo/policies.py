@@ -95,7 +95,7 @@ class BarrierActorCriticPolicy(NominalActorCriticPolicy):
         decisions = distribution.get_actions(deterministic=deterministic)
         return decisions, values, distribution.log_prob(decisions)
 
-    def extract_features(  # type: ignore[override]
+    def extract_features(  # type: ignore[override]  # as SB3's own, which overrides its base likewise
         self, obs: PyTorchObs, features_extractor: BaseFeaturesExtractor | None = None
     ) -> th.Tensor | tuple[th.Tensor, th.Tensor]:
         """As SB3's; row features that were computed before take the place of the rows."""

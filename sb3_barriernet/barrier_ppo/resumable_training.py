@@ -148,8 +148,8 @@ def _begin_episodes(model: BaseAlgorithm) -> None:
     env = model.get_env()
     assert env is not None
     env.seed()
-    model._last_obs = env.reset()  # type: ignore[assignment]
-    model._last_episode_starts[:] = True  # type: ignore[index]
+    model._last_obs = env.reset()  # type: ignore[assignment]  # SB3 leaves tuples out
+    model._last_episode_starts[:] = True  # type: ignore[index]  # optional until training starts
     vec_normalize = model.get_vec_normalize_env()
     if vec_normalize is not None:
         model._last_original_obs = vec_normalize.get_original_obs()

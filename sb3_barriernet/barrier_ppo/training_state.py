@@ -98,7 +98,7 @@ class _Pickler(cloudpickle.Pickler):
 
     def reducer_override(self, obj: Any) -> Any:
         if isinstance(obj, EzPickle) and type(obj).__getstate__ is EzPickle.__getstate__:
-            return copyreg.__newobj__, (type(obj),), vars(obj), None, None, _set_attributes  # type: ignore[attr-defined]
+            return copyreg.__newobj__, (type(obj),), vars(obj), None, None, _set_attributes  # type: ignore[attr-defined]  # typeshed lacks it
         return super().reducer_override(obj)
 
 

@@ -44,7 +44,7 @@ def plot_profiles(runs: Sequence[Run], path: Path) -> None:
 
 def plot_training(curves: Sequence[Curve], path: Path) -> None:
     """Success without a violation and violations so far over training, and corrected actions where they were kept."""
-    environments = by_environment(curves)  # type: ignore[arg-type]
+    environments = by_environment(curves)  # type: ignore[arg-type]  # keyed like runs
     panels: list[tuple[str, str, Any]] = [
         ("safe success, last 200 episodes", "%", lambda c: (c["steps"], 100.0 * np.array(c["safe_success"]))),
         ("violating steps so far", "", lambda c: (c["steps"], np.array(c["violations"]))),
@@ -112,7 +112,7 @@ def plot_clearances(episodes: Sequence[Mapping[str, Any]], path: Path) -> None:
 
     :param episodes: ``{"env", "method", "min_clearance": [m]}`` of each agent
     """
-    environments = by_environment(episodes)  # type: ignore[arg-type]
+    environments = by_environment(episodes)  # type: ignore[arg-type]  # keyed like runs
     methods = list(dict.fromkeys(entry["method"] for entry in episodes))
     with figure(len(environments), width=4.8, height=1.5, rows=len(methods)) as (fig, axes):
         for place, ax in enumerate(axes):
