@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -125,6 +126,11 @@ class BarrierActorCriticPolicy(NominalActorCriticPolicy):
         check_observed_rows(observation, self.observation_space)
         return super().obs_to_tensor(observation)
 
+    def set_training_mode(self, mode: bool) -> None:
+        """As SB3's, which visits every module before every prediction; here only if the mode is another."""
+        if mode != self.training:
+            super().set_training_mode(mode)
+
     @property
     def row_features(self) -> RowFeatures | None:
         """What the network sees of rows; None if nothing, or if it is not a :class:`BarrierExtractor` that shows it."""
@@ -146,9 +152,9 @@ class BarrierActorCriticPolicy(NominalActorCriticPolicy):
 
     def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> th.Tensor:
         decisions = super()._predict(observation, deterministic)
-        finite = _finite(observation)
-        if not bool(finite.all()):  # a network may make a number of infinity; an action on such grounds is flagged
-            decisions = decisions.masked_fill(~finite[:, None], th.nan)
+        if not _surely_finite(observation):
+            # A network may make a number of infinity; an action on such grounds is flagged.
+            decisions = decisions.masked_fill(~_finite(observation)[:, None], th.nan)
         # What is returned is this call's, whatever other threads keep in the attributes meanwhile.
         projection = self.project(observation, decisions)
         self.nominal, self.kappa = self.split(decisions)
@@ -173,6 +179,12 @@ class BarrierActorCriticPolicy(NominalActorCriticPolicy):
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
         return {**super()._get_constructor_parameters(), **self.filter_kwargs, **self.gain_kwargs}
+
+
+def _surely_finite(observation: PyTorchObs) -> bool:
+    """Whether sums say that everything is a number, in a fifth of the time; that of finite numbers may overflow."""
+    assert isinstance(observation, dict)
+    return all(math.isfinite(value.sum()) for value in observation.values())
 
 
 def _finite(observation: PyTorchObs) -> th.Tensor:
