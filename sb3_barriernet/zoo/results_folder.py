@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +29,19 @@ def claim(file: Path, settings: dict[str, Any], where: str) -> None:
     wanted = json.loads(json.dumps(settings, default=str))
     if not file.exists():
         write_json(file, wanted)
-    found = json.loads(file.read_text())
-    other = [key for key in wanted if found.get(key) != wanted[key]]
+    found, wanted = dict(_entries(json.loads(file.read_text()))), dict(_entries(wanted))
+    other = [key for key in {**wanted, **found} if found.get(key) != wanted.get(key)]
     if other:
         raise ConfigurationError(
             f"Found {where}, with another {', '.join(other)}: { {key: found.get(key) for key in other} } instead of "
-            f"{ {key: wanted[key] for key in other} }. Choose another --out, or remove that folder."
+            f"{ {key: wanted.get(key) for key in other} }. Choose another --out, or remove that folder."
         )
+
+
+def _entries(settings: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Names and values, also those of mappings within, such as ``hyperparameters.gamma``."""
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            yield from _entries(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value

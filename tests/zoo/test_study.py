@@ -130,7 +130,7 @@ def test_the_folder_of_another_study_is_refused_before_anything_starts(tmp_path)
     assert refused.returncode == 1
     assert refused.stderr.startswith("error: Found another study")
     assert "'plain'" in refused.stderr
-    assert "params" in refused.stderr
+    assert "another hyperparameters.gamma: {'hyperparameters.gamma': 0.99} instead of" in refused.stderr
     assert not list((tmp_path / "out").rglob("*.zip"))
 
 
