@@ -1,10 +1,10 @@
 """Which action should a replay buffer hold under a filter, the proposed or the executed one?
 
-    python scripts/replay_study.py --seeds 10 --timesteps 3000 --out docs/results
+    python scripts/replay_study.py --seeds 10 --timesteps 3000 --out docs/results/replay
 
 SAC on two tasks behind a :class:`~sb3_barriernet.FilteredEnv`: one whose best policy the filter leaves alone, and one
 whose best policy drives along the filter's face all the time. Only the class of the replay buffer differs. Writes
-``replay.json`` after every run and ``replay.md`` at the end; runs that are there are not made again.
+``results.json`` after every run and ``report.md`` at the end; runs that are there are not made again.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from stable_baselines3.common.buffers import DictReplayBuffer
 
 from sb3_barriernet import BarrierExtractor, FilteredEnv, SafeActionDictReplayBuffer
 from sb3_barriernet.envs.literature import ChengPendulumBarrier, EmamCarsBarrier
+from sb3_barriernet.evaluation.provenance import provenance
+from sb3_barriernet.zoo.results_folder import write_json
 
 TASKS = {"ChengPendulum-v0": ChengPendulumBarrier, "EmamCars-v0": EmamCarsBarrier}
 BUFFERS = {"u_nom": DictReplayBuffer, "u_safe": SafeActionDictReplayBuffer}
@@ -86,6 +88,15 @@ def table(runs: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def report(results: dict[str, Any]) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
+    return (
+        f"# What the replay buffer should hold\n\n{table(results['runs'])}\n\n"
+        f"SAC, {EVALUATION_EPISODES} evaluation episodes a run, the same for all.\n\n"
+        f"## How to repeat this\n\n```\n{results['command']}\n```\n\n{results['machine']}; {versions}.\n"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=10)
@@ -93,8 +104,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="output folder")
     args = parser.parse_args()
     th.set_num_threads(1)
-    record = args.out / "replay.json"
-    runs = json.loads(record.read_text()) if record.exists() else []
+    record = args.out / "results.json"
+    runs = json.loads(record.read_text())["runs"] if record.exists() else []
     made = {(run["task"], run["holds"], run["seed"], run["timesteps"]) for run in runs}
     for seed in range(args.seeds):
         for task in TASKS:
@@ -102,8 +113,8 @@ def main() -> None:
                 if (task, holds, seed, args.timesteps) not in made:
                     runs.append(train(task, holds, seed, args.timesteps))
                     print(runs[-1], flush=True)
-                    record.write_text(json.dumps(runs, indent=1) + "\n")
-    (args.out / "replay.md").write_text(f"# What the replay buffer should hold\n\n{table(runs)}\n")
+                    write_json(record, {**provenance(), "runs": runs})
+    (args.out / "report.md").write_text(report({**provenance(), "runs": runs}))
 
 
 if __name__ == "__main__":

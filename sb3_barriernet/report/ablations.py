@@ -16,6 +16,7 @@ PLAIN = "without features and penalty"
 REFERENCES = {
     "(c) clamped, without features and penalty": PLAIN,
     "(d) learnable std, without features and penalty": PLAIN,
+    "(e) earlier reward, PPO, 2M steps": "PPO",
     "(g) no margin, alpha 20": "alpha 20 with its margin",
     "(a) solver padded with 1e6": "as shipped, 200k steps",
     "(a) solver padded with 1": "as shipped, 200k steps",
@@ -82,8 +83,8 @@ def ablation_section(runs: Sequence[Run], computed: Mapping[str, Any], figure: s
 
 TABLE_NOTES = """\
 *Effect*: difference in safe success, as deployed, to the line that differs in this alone (*as shipped* if nothing else
-is said), in points, with the 95 % interval of the bootstrap over seeds; of two or three seeds that is a sketch. *Steps
-to 95 %* as above.
+is said), in points, with the 95 % interval of the bootstrap over seeds where both have more than one; of two or three
+seeds that is a sketch. *Steps to 95 %* as above.
 """
 
 TOGETHER_METHOD = "the earlier design"
@@ -148,7 +149,8 @@ def _effect(runs: Sequence[Run], method: str) -> str:
         for name in (method, reference)
     )
     estimate, low, high = difference_interval(ours, theirs)
-    return f"{estimate:+.1f} [{low:+.1f}, {high:+.1f}]"
+    interval = f" [{low:+.1f}, {high:+.1f}]" if min(len(ours), len(theirs)) > 1 else ""
+    return f"{estimate:+.1f}{interval}"
 
 
 def solver_table(found: Mapping[str, Any]) -> str:

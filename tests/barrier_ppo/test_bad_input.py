@@ -39,6 +39,18 @@ def test_predict_serves_the_neighbours_of_a_bad_sample_and_flags_it(key, poison)
     assert model.policy.projection.status.tolist()[1] == Status.INVALID
 
 
+def test_finite_numbers_are_not_flagged_because_their_sum_overflows():
+    model = make_model()
+    observation = model.env.reset()
+    observation["observation"][:] = 3e38
+    for weights in model.policy.mlp_extractor.policy_net[0].parameters():
+        weights.data.zero_()  # a network that makes a number of such observations
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        action, _ = model.predict(observation, deterministic=True)
+    assert np.isfinite(action).all()
+
+
 def test_rows_that_are_out_of_shape_are_refused_although_sb3_would_bend_them():
     model = make_model()
     observation = model.env.reset()
