@@ -113,11 +113,11 @@ def test_a_tie_and_a_loss_are_reported_as_such():
 
 
 def test_an_ablation_has_its_effect_against_the_line_that_differs_in_it_alone():
-    shipped = [run("as shipped", seed, violation_free_success_rate=0.9) for seed in range(2)]
+    shipped = [run("nothing changed", seed, violation_free_success_rate=0.9) for seed in range(2)]
     worse = [run("(b) robot row", seed, violation_free_success_rate=0.4) for seed in range(2)]
     text = ablation_section([*shipped, *worse], {}, None)
     assert f"- robot row, {OPEN}: 40.0 % safe success, an effect of -50.0 [-50.0, -50.0] points" in text
-    assert "against *as shipped*" in text
+    assert "against *nothing changed*" in text
     other = ablation_section([run("(c) clamped, without features and penalty"), *shipped], {}, None)
     assert "| (c) clamped, without features and penalty | 1 | 100k | 99.0 % | - |" in other  # its reference is missing
 
