@@ -27,8 +27,8 @@ REFERENCES = {
 
 INTRODUCTION = """\
 Each of these was in the earlier project's code. Each is rebuilt outside the package, in
-[studies/ablations.py](../../studies/ablations.py), and put by itself into the design as it is shipped, but for the rows,
-which are in the barrier's order here.
+[studies/ablations.py](../../studies/ablations.py), and put by itself into the design as it is shipped, except that rows
+are in the barrier's order here.
 """
 
 DEFECTS = {
