@@ -10,6 +10,7 @@ from typing import NamedTuple
 import gymnasium as gym
 import numpy as np
 
+from sb3_barriernet.envs.violation_counter import measured
 from sb3_barriernet.errors import MissingRowsError
 from sb3_barriernet.evaluation.attacks import ATTACKS, Arena, Attack, Clearance
 from sb3_barriernet.projection import Status
@@ -103,6 +104,7 @@ def attack_barrier(
     :param seed: of the episodes and the attackers
     :param backend: of the projection
     :raises MissingRowsError: if the environment publishes no rows
+    :raises ConfigurationError: if the clearance is not one number
     """
     check_spaces(env.observation_space, env.action_space)
     if not env.has_wrapper_attr("barrier"):
@@ -160,7 +162,7 @@ def _run(attack: Attack, arena: Arena, measure: Clearance, steps: int, seed: int
         safe = projection.action[0].numpy()
         observation, _, terminated, truncated, _ = env.step(safe)
         arena.rows = observation[BARRIER_KEY][None]
-        clearance = float(measure(env.unwrapped))
+        clearance = measured(measure, env)
         episode.append(Moment(state, nominal[0], safe, clearance))
         _count(record, int(projection.status[0]), clearance, episode)
         # Beyond a violation nothing is promised any more.
