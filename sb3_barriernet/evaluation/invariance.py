@@ -141,7 +141,10 @@ def assert_invariant(
     broken = report.violations > 0 or (report.infeasible > 0 and not allow_infeasible)
     if broken:
         raise AssertionError(
-            f"The barrier was broken: {report.violations} violations, {report.infeasible} infeasible steps.\n{report}"
+            f"The barrier was broken: {report.violations} violations, {report.infeasible} infeasible steps. Rows that "
+            "cannot hold ask more than the actuators can do: look further ahead, or lower gamma or alpha. Violations "
+            "while all rows hold come from a model that is not the simulator's step: compare dt, the order of its "
+            f"updates, its clips.\n{report}"
         )
     return report
 
