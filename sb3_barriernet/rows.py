@@ -116,7 +116,8 @@ def check_spaces(observation_space: spaces.Space, action_space: spaces.Space) ->
             f"The observation space {observation_space} has no {BARRIER_KEY!r} key, so there is nothing "
             "to project onto. Wrap every environment before it is vectorised: "
             "`env = BarrierObservation(env, barrier, state)`, or "
-            "`PursuitEvasionBarrier(env)` for the tasks of this package."
+            "`PursuitEvasionBarrier(env)` for the tasks of this package. If it is wrapped already, a wrapper outside "
+            "dropped or flattened the rows: put that below the barrier."
         )
     assert isinstance(action_space, spaces.Box)
     rows = observation_space.spaces[BARRIER_KEY]

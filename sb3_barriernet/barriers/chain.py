@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sympy as sp
 
@@ -54,8 +55,11 @@ class Chain:
 
 
 def as_functions(h: sp.Expr | Sequence[sp.Expr]) -> list[sp.Expr]:
-    """One function or several, also as a matrix or an array, as a flat list."""
-    return [sp.sympify(entry) for entry in (h if hasattr(h, "__len__") else [h])]
+    """One function or several, also as a matrix or an array, as a flat list.
+
+    :raises ConfigurationError: if one is no expression, such as an inequality
+    """
+    return [_as_expression(entry) for entry in (h if hasattr(h, "__len__") else [h])]
 
 
 def continuous_chain(h: sp.Expr, system: ControlAffineSystem, gains: Gains, parameter_rates: Rates) -> Chain:
@@ -113,6 +117,20 @@ def _gain(gains: Gains, degree: int, *, last: bool) -> float:
             "Give as many as that, or one number for all."
         )
     return float(gains[degree - 1])
+
+
+def _as_expression(entry: Any) -> sp.Expr:
+    try:
+        expression = sp.sympify(entry)
+    except sp.SympifyError:
+        expression = None
+    if not isinstance(expression, sp.Expr):
+        raise ConfigurationError(
+            f"Found h = {entry}, which is a {type(entry).__name__}; expected a SymPy expression that is >= 0 where the "
+            "state is safe. Write `limit - x` for `x <= limit`; a network or a Python function of tensors goes into "
+            "`AutogradBarrier`."
+        )
+    return expression
 
 
 def _refuse_constant(h: sp.Expr, states: Sequence[sp.Symbol]) -> None:

@@ -99,8 +99,9 @@ class OneStepBarrier(CompiledBarrier):
     def _middle(self, chain: Chain) -> list[float]:
         if self.one_step.action_box is None:
             raise ConfigurationError(
-                f"Found h = {chain.psi[0]}, which is curved in the actions after one step; expected the action box, "
-                "over whose middle the row is linearised. Pass `action_box=(low, high)` to `OneStepMap`."
+                f"Found h = {chain.psi[0]}, which the action reaches at step {chain.degree} and bends; expected the "
+                "action box, over whose middle the row is linearised. Pass `action_box=(low, high)` to `OneStepMap`, "
+                "or look ahead, with an h such as `limit - (x + lead * speed)` that the next action moves in a line."
             )
         low, high = self.one_step.action_box
         return [float(value) for value in 0.5 * (low + high)]

@@ -11,6 +11,7 @@ import numpy as np
 from gymnasium import spaces
 
 from sb3_barriernet.errors import ActionSpaceError
+from sb3_barriernet.rows import check_action_space
 
 MAX_CHECKED_CORNERS = 256
 ROUND_OFF = 1e-6
@@ -30,7 +31,8 @@ class ActionMap(gym.Wrapper):
     :param env: the environment
     :param to_env: maps an action ``(M',)`` of the new space to one ``(M,)`` of the environment's
     :param action_space: bounded box of the new actions
-    :raises ActionSpaceError: if an action of the new box has no image in the environment's box
+    :raises ActionSpaceError: if the new actions are no bounded box, the environment's are no box, or an action of the
+        new box has no image in the environment's
     """
 
     def __init__(self, env: gym.Env, to_env: Callable[[np.ndarray], Any], action_space: spaces.Box):
@@ -49,7 +51,12 @@ class ActionMap(gym.Wrapper):
 
     def _check(self) -> None:
         inner, outer = self.env.action_space, self.action_space
-        assert isinstance(inner, spaces.Box)
+        check_action_space(outer)
+        if not isinstance(inner, spaces.Box):
+            raise ActionSpaceError(
+                f"Found an environment with the action space {inner}; expected a `gymnasium.spaces.Box`. An action map "
+                "stands before continuous actions."
+            )
         assert isinstance(outer, spaces.Box)
         corners = itertools.product(*zip(outer.low.ravel(), outer.high.ravel(), strict=True))
         for corner in itertools.islice(corners, MAX_CHECKED_CORNERS):

@@ -161,5 +161,6 @@ def _check_start(values: np.ndarray) -> None:
         worst = int(np.argmin(values))
         raise UnsafeStartError(
             f"The episode starts outside the safe set: barrier value {worst} is {values[worst]:.6g}, expected >= 0. "
-            "A barrier keeps a safe set, it does not enter one: let `reset` sample starts with all values >= 0."
+            "A barrier keeps a safe set, it does not enter one: let `reset` sample starts with all values >= 0. If "
+            "this start is safe, h has the wrong sign."
         )

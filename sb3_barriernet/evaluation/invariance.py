@@ -10,6 +10,7 @@ from typing import NamedTuple
 import gymnasium as gym
 import numpy as np
 
+from sb3_barriernet.envs.violation_counter import measured
 from sb3_barriernet.errors import MissingRowsError
 from sb3_barriernet.evaluation.attacks import ATTACKS, Arena, Attack, Clearance
 from sb3_barriernet.projection import Status
@@ -103,6 +104,7 @@ def attack_barrier(
     :param seed: of the episodes and the attackers
     :param backend: of the projection
     :raises MissingRowsError: if the environment publishes no rows
+    :raises ConfigurationError: if the clearance is not one number
     """
     check_spaces(env.observation_space, env.action_space)
     if not env.has_wrapper_attr("barrier"):
@@ -139,7 +141,10 @@ def assert_invariant(
     broken = report.violations > 0 or (report.infeasible > 0 and not allow_infeasible)
     if broken:
         raise AssertionError(
-            f"The barrier was broken: {report.violations} violations, {report.infeasible} infeasible steps.\n{report}"
+            f"The barrier was broken: {report.violations} violations, {report.infeasible} infeasible steps. Rows that "
+            "cannot hold ask more than the actuators can do: look further ahead, or lower gamma or alpha. Violations "
+            "while all rows hold come from a model that is not the simulator's step: compare dt, the order of its "
+            f"updates, its clips.\n{report}"
         )
     return report
 
@@ -160,7 +165,7 @@ def _run(attack: Attack, arena: Arena, measure: Clearance, steps: int, seed: int
         safe = projection.action[0].numpy()
         observation, _, terminated, truncated, _ = env.step(safe)
         arena.rows = observation[BARRIER_KEY][None]
-        clearance = float(measure(env.unwrapped))
+        clearance = measured(measure, env)
         episode.append(Moment(state, nominal[0], safe, clearance))
         _count(record, int(projection.status[0]), clearance, episode)
         # Beyond a violation nothing is promised any more.

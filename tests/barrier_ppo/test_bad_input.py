@@ -104,6 +104,8 @@ def test_environments_that_cannot_work_are_refused_with_advice():
         BarrierPPO("MlpPolicy", DiscretePoint())
     with pytest.raises(MissingRowsError):
         BarrierPPO("MlpPolicy", "Pendulum-v1")
+    with pytest.raises(MissingRowsError, match="flattened the rows: put that below the barrier"):
+        BarrierPPO("MlpPolicy", gym.wrappers.FlattenObservation(limited_point()))
     with pytest.raises(RowShapeError, match="Wrap the barrier last"):
         BarrierPPO("MlpPolicy", gym.wrappers.RescaleAction(limited_point(), np.float32(-2.0), np.float32(2.0)))
 

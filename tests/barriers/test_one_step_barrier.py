@@ -101,6 +101,22 @@ def test_curved_barriers_need_the_action_box():
         OneStepBarrier(walk, outside_disc((x, y), (0.0, 0.0), 1.0))
 
 
+def test_a_limit_that_the_action_reaches_in_a_bend_is_told_to_look_ahead():
+    """The offset of a car in its lane: two steps to the steering, through a sine."""
+    y, psi, bend = sp.symbols("y psi bend", real=True)
+    car = OneStepMap([y, psi], [bend], [y + 0.5 * sp.sin(psi), psi + 0.2 * bend])
+    with pytest.raises(ConfigurationError, match=r"reaches at step 2 and bends; .* or look ahead"):
+        OneStepBarrier(car, 1.0 - y)
+    assert OneStepBarrier(car, 1.0 - (y + 5.0 * psi)).degrees == (1,)
+
+
+@pytest.mark.parametrize("h", [lambda q: q <= 1.0, lambda q: [q <= 1.0], lambda q: lambda x: 1.0 - x])
+def test_what_is_no_expression_is_refused(h):
+    system = single_integrator(1)
+    with pytest.raises(ConfigurationError, match=r"Found h = .*; expected a SymPy expression .* Write `limit - x`"):
+        OneStepBarrier(system.one_step(), h(system.states[0]))
+
+
 @pytest.mark.parametrize("gamma", [0.0, -0.1, 1.1, np.nan, [0.5, 0.5]])
 def test_gains_outside_their_range_are_refused(gamma):
     system = single_integrator(1)

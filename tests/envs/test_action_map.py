@@ -57,6 +57,13 @@ def test_a_box_that_maps_outside_is_refused():
         ActionMap(Car(), lambda u: [u[0], u[0]], spaces.Box(-0.1, 0.1, (1,), np.float32))
 
 
+def test_actions_that_are_no_box_are_refused():
+    with pytest.raises(ActionSpaceError, match=r"action space Discrete\(2\); expected a `gymnasium.spaces.Box`"):
+        ActionMap(gym.make("CartPole-v1"), np.arctan, spaces.Box(-1.0, 1.0, (1,), np.float32))
+    with pytest.raises(ActionSpaceError, match="Declare the actuator limits"):
+        ActionMap(Car(), np.arctan, spaces.Box(-np.inf, np.inf, (1,), np.float32))
+
+
 def test_reset_options_hold_at_every_reset_and_give_way_to_the_callers():
     env = ResetOptions(Car(), start=0.1)
     assert env.reset()[0] == pytest.approx(0.1)

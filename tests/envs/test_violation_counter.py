@@ -1,9 +1,12 @@
 """Violations are counted where the state is, and told to whoever asks."""
 
 import gymnasium as gym
+import numpy as np
+import pytest
 from stable_baselines3 import PPO
 
 from sb3_barriernet import ViolationCounter
+from sb3_barriernet.errors import ConfigurationError
 from sb3_barriernet.evaluation import TrainingRecorder
 
 
@@ -33,6 +36,14 @@ def test_a_clearance_that_is_not_a_number_is_a_violation():
     *_, info = env.step(env.action_space.sample())
     assert info["violation"]
     assert env.violations == 1
+
+
+@pytest.mark.parametrize("clearance", [lambda env: bool(abs(env.state[0]) < 1.0), lambda env: 1.0 - abs(env.state)])
+def test_a_clearance_that_would_never_count_is_refused(clearance):
+    env = pendulum(clearance)
+    env.reset(seed=0)
+    with pytest.raises(ConfigurationError, match=r"clearance returns .* negative in one\. True and False"):
+        env.step(np.zeros(1, dtype=np.float32))
 
 
 def test_the_training_record_agrees():
