@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any, SupportsFloat
 
@@ -66,6 +67,7 @@ class BarrierObservation(gym.Wrapper):
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         observation, info = self.env.reset(seed=seed, options=options)
         state = self.read_state()
+        _check_arguments(self.barrier, state)
         rows = self.rows_at(state)
         _check_start(self.barrier.start_values(*state))
         return self.join(observation, rows), info
@@ -97,12 +99,12 @@ class BarrierObservation(gym.Wrapper):
     def rows_at(self, state: tuple[Any, ...]) -> np.ndarray:
         """Rows ``(K, M + 2)`` at a state, finite and of the right shape.
 
-        :raises RowShapeError: if barrier and state do not fit
+        :raises RowShapeError: if barrier and state do not fit, or rows are rounded
         :raises InvalidRowsError: for NaN or infinity
         """
-        rows = np.asarray(self.barrier.rows(*state), dtype=np.float64)
+        rows = np.asarray(self.barrier.rows(*state))
         _check_rows(rows, self.observation_space[BARRIER_KEY].shape)  # type: ignore[index]
-        return rows
+        return rows.astype(np.float64, copy=False)
 
 
 def _with_rows(space: spaces.Space, rows: RowsSpace) -> spaces.Dict:
@@ -142,7 +144,25 @@ def _check_reach(barrier: Barrier, space: spaces.Box) -> None:
         )
 
 
+def _check_arguments(barrier: Barrier, state: tuple[Any, ...]) -> None:
+    """Refuse a state that was unpacked, which Python would only call too many arguments."""
+    takes = inspect.signature(barrier.rows)
+    try:
+        takes.bind(*state)
+    except TypeError as error:
+        raise ConfigurationError(
+            f"Found a state reader that returns {len(state)} entries and a barrier with "
+            f"`rows({', '.join(takes.parameters)})`; expected one entry for each argument. A state of several numbers "
+            "is one entry, an array: `lambda env: (env.state,)`."
+        ) from error
+
+
 def _check_rows(rows: np.ndarray, shape: tuple[int, ...]) -> None:
+    if rows.dtype in (np.float32, np.float16):
+        raise RowShapeError(
+            f"The barrier returned rows of dtype {rows.dtype}; expected float64, because a rounded row no longer "
+            "certifies the action. Bring the state to float64 before the rows are computed."
+        )
     if rows.shape != shape:
         raise RowShapeError(
             f"The barrier returned rows of shape {rows.shape}; expected {shape}. Pad unused rows with "

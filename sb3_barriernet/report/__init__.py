@@ -26,13 +26,14 @@ def write_report(
 
     :param folder: existing output folder
     :param results: content of ``results.json``
-    :param curves: learning curves of all seeds by algorithm; empty if ``Monitor`` logged no success
+    :param curves: learning curves of all seeds by algorithm; not drawn if ``Monitor`` logged no success, or too few
+        episodes
     :param trajectories: the same episode by method; empty for environments without a drawing
     :param fps: frames per second of the environment
     :return: path of the report
     """
     figures = {}
-    if curves:
+    if any(len(curve.steps) for of_seeds in curves.values() for curve in of_seeds):
         figures["Learning curves"] = folder / "learning_curves.png"
         plot_learning_curves(curves, figures["Learning curves"])
     if trajectories:

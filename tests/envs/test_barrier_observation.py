@@ -87,3 +87,20 @@ def test_a_start_outside_the_safe_set_is_refused():
     env.barrier.start_values = lambda position: np.array([0.5, -0.25])
     with pytest.raises(UnsafeStartError, match=r"barrier value 1 is -0\.25.* h has the wrong sign"):
         env.reset(seed=0)
+
+
+def test_rows_that_were_rounded_are_refused():
+    env = limited_point(0.3)
+    exact = env.barrier.rows
+    env.barrier.rows = lambda position: exact(position).astype(np.float32)
+    with pytest.raises(RowShapeError, match="rows of dtype float32; expected float64"):
+        env.reset(seed=0)
+
+
+def test_a_state_that_was_unpacked_is_refused_with_the_way_to_pack_it():
+    env = limited_point(0.3)
+    env.state = lambda env: (env.position, 0.0)
+    with pytest.raises(
+        ConfigurationError, match=r"returns 2 entries and a barrier with `rows\(position\)`; .* one entry, an array"
+    ):
+        env.reset(seed=0)
