@@ -290,7 +290,8 @@ class BarrierPPO(PPO):
         """Fill the buffer with decisions of the policy while the environment receives safe actions.
 
         Follows ``OnPolicyAlgorithm.collect_rollouts`` of SB3 2.9 line by line, except that the
-        projection takes the place of the clip to the action box and corrections may cost reward.
+        projection takes the place of the clip to the action box, corrections may cost reward, and
+        a callback that stops leaves the last observation behind, not the one before.
         ``tests/barrier_ppo/test_parity.py`` fails when upstream changes.
         """
         assert isinstance(rollout_buffer, BarrierRolloutBuffer)
@@ -317,6 +318,8 @@ class BarrierPPO(PPO):
 
             callback.update_locals(locals())
             if not callback.on_step():
+                # The next `learn` may go on from here, and old rows would not certify its first action.
+                self._last_obs, self._last_episode_starts = new_obs, dones  # type: ignore[assignment]
                 return False
 
             self._update_info_buffer(infos, dones)
@@ -389,12 +392,14 @@ class BarrierPPO(PPO):
             return super().learn(
                 total_timesteps, callback, log_interval, tb_log_name, reset_num_timesteps, progress_bar
             )
-        except (EOFError, ConnectionError) as error:
-            error.add_note(
-                "A worker process of the environment has ended: it was killed, ran out of memory, or met an error, "
-                "which it has printed. Make the environment anew and go on from the last saved model; "
-                "ResumableTraining does that when the same script is run again."
-            )
+        except BaseException as error:
+            self._last_obs = None  # the environment may be a step ahead of it, so a next `learn` begins new episodes
+            if isinstance(error, EOFError | ConnectionError):
+                error.add_note(
+                    "A worker process of the environment has ended: it was killed, ran out of memory, or met an error, "
+                    "which it has printed. Make the environment anew and go on from the last saved model; "
+                    "ResumableTraining does that when the same script is run again."
+                )
             raise
 
     def _checked_gains(self, observation_space: spaces.Space) -> GainSettings | None:
