@@ -312,7 +312,7 @@ class BarrierPPO(PPO):
             safe_actions, status = projection.action.cpu().numpy(), projection.status.cpu().numpy()
             refuse_invalid(status, self._last_obs)  # type: ignore[arg-type]  # a dictionary, as checked
 
-            new_obs, rewards, dones, infos = env.step(safe_actions)
+            new_obs, rewards, dones, infos = env.step(safe_actions.copy())  # some environments write into theirs
 
             self.num_timesteps += env.num_envs
 

@@ -210,6 +210,21 @@ def test_continued_training_equals_uninterrupted_training(tmp_path):
         assert th.equal(first, second)
 
 
+class Scribbling(DriftingPoint):
+    """Writes into the action that it is given."""
+
+    def step(self, action):
+        outcome = super().step(action)
+        action *= 0.0
+        return outcome
+
+
+def test_what_was_executed_is_kept_although_an_environment_writes_into_it():
+    model = BarrierPPO("MlpPolicy", BarrierObservation(Scribbling(), SpeedLimit(LIMIT), read_position), **SETTINGS)
+    received = model.env.envs[0].unwrapped.received
+    np.testing.assert_array_equal(rollout(model).safe[:, 0], np.float32(received))
+
+
 class Speeding(DriftingPoint):
     """Violates above 0.1, which the rows (0.2) allow."""
 
