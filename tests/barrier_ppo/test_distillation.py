@@ -178,6 +178,29 @@ def test_lessons_are_drawn_from_the_newest():
     assert (few.draw(50)[1] == 1.0).all(), "room that is still empty is not drawn"
 
 
+class NamedPoint(DriftingPoint):
+    """A dictionary of one observation."""
+
+    def __init__(self):
+        super().__init__()
+        self.observation_space = spaces.Dict(position=self.observation_space)
+
+    def _observation(self):
+        return {"position": super()._observation()}
+
+
+@pytest.mark.parametrize("policy", ["MlpPolicy", "MultiInputPolicy"])
+def test_a_dictionary_of_one_observation_goes_to_whom_it_went_before(policy):
+    model = BarrierPPO(
+        policy, BarrierObservation(NamedPoint(), SpeedLimit(LIMIT), read_position), observe_rows=False, **SETTINGS
+    )
+    observation = model.env.reset()
+    expected, _ = WithoutFilter(model).predict(observation, deterministic=True)
+    del observation["barrier"]
+    given = observation if policy == "MultiInputPolicy" else observation["position"]
+    np.testing.assert_allclose(without_filter(model).predict(given, deterministic=True)[0], expected, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
