@@ -51,7 +51,8 @@ def distill(
     The result is a model like the teacher, filter included, which costs next to nothing when there is little to
     correct. :func:`~sb3_barriernet.without_filter` makes a PPO of it, where a filter cannot come along.
 
-    :param model: a trained model, the teacher; it is not changed
+    :param model: a trained model, the teacher; it is not changed, except that it begins new episodes in an environment
+        that both share
     :param env: environment to practise in; by default the model's own
     :param total_timesteps: environment steps of practice
     :param margin: how far every row is moved inwards, in half ranges of the action box
@@ -65,6 +66,8 @@ def distill(
     _check(model, env, margin, noise, capacity)
     distiller = _copy(Distiller, model, env, learning_rate=LinearSchedule(learning_rate, 0.0, 1.0))
     distiller.teach(model.policy, margin, noise, capacity)
+    if distiller.get_env() is model.get_env():
+        model._last_obs = None  # soon gone; should the teacher learn again, it begins new episodes
     distiller.learn(total_timesteps, callback, log_interval, "Distillation", progress_bar=progress_bar)
     student = _copy(type(model), distiller, env, learning_rate=model.learning_rate)
     student.policy.set_action_std(model.policy.action_std.cpu().numpy())

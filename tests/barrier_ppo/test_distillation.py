@@ -152,6 +152,20 @@ def test_gains_are_taught_too():
     assert without_filter(student).predict(observation)[0].shape == (4, 2)
 
 
+def test_a_teacher_whose_environment_was_practised_in_goes_on_with_the_rows_of_where_it_is():
+    env = make_vec_env(lambda: walled_point(episode_length=1000), 2, seed=0)
+    teacher = BarrierPPO("MlpPolicy", env, **SETTINGS)
+    rollout(teacher)
+    distill(teacher, total_timesteps=64)
+    seen = []
+    teacher.policy.register_forward_pre_hook(
+        lambda _, given: seen.append((given[0]["observation"].numpy(), [e.unwrapped.position for e in env.envs]))
+    )
+    teacher.learn(64, reset_num_timesteps=False)
+    for observed, true in seen:
+        np.testing.assert_allclose(observed, true, atol=1e-6)
+
+
 def test_the_regression_is_logged(teacher):
     logged = []
 
