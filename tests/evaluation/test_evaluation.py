@@ -90,6 +90,14 @@ def test_safety_filter_serves_single_observations(model):
     np.testing.assert_allclose(action, [SPEED, 0.5], rtol=1e-6)
 
 
+def test_actions_of_the_filter_belong_to_who_asked(model):
+    env = make_vec_env(trapped_point, 2, seed=0)
+    safe = SafetyFilter(AlwaysFast(model))
+    action, _ = safe.predict(env.reset())
+    action *= 0.0  # as some environments do
+    np.testing.assert_allclose(safe.projection.action, [[SPEED, 0.5]] * 2, rtol=1e-6)
+
+
 def test_equal_shares_do_not_favour_short_episodes(model):
     """Taking the first ten episodes to finish would take nine short ones."""
     lengths = iter([3, 30])
