@@ -238,7 +238,7 @@ class BarrierPPO(PPO):
         *args: Any,
         **kwargs: Any,
     ) -> SelfBarrierPPO:
-        """Load a model as SB3 does; an ``action_std`` given here replaces the saved one.
+        """Load a model as SB3 does; an ``action_std`` or ``gain_std`` given here replaces the saved one.
 
         :raises CheckpointError: if the file is damaged, or holds no model
         :raises RowShapeError: if the environment publishes another number of rows than the model was trained on
@@ -248,10 +248,12 @@ class BarrierPPO(PPO):
         check_archive(path)
         with explained_mismatch():
             model = super().load(path, env, *args, **kwargs)
-        if model.env is not None:
-            model._checked_gains(model.env.observation_space)
+        gains = model._checked_gains(model.observation_space if model.env is None else model.env.observation_space)
         if kwargs.get("action_std") is not None:
             model.policy.set_action_std(kwargs["action_std"])
+        if kwargs.get("gain_std") is not None and gains is not None:
+            assert model.policy.gain_head is not None
+            model.policy.gain_head.set_std(gains.std)
         return model
 
     def save(
