@@ -12,6 +12,7 @@ from stable_baselines3.common.utils import LinearSchedule, obs_as_tensor
 from torch.nn.functional import pad
 
 from sb3_barriernet.barrier_ppo.barrier_ppo import BarrierPPO
+from sb3_barriernet.barrier_ppo.finite import refuse_diverged
 from sb3_barriernet.barrier_ppo.policies import BarrierActorCriticPolicy
 from sb3_barriernet.errors import ConfigurationError
 from sb3_barriernet.rows import BARRIER_KEY, tightened
@@ -62,6 +63,8 @@ def distill(
     :param callback: as in SB3's ``learn``, like the next two
     :return: the student; its std, its value function and all settings are the teacher's
     :raises ConfigurationError: if an argument cannot work
+    :raises InvalidRowsError: like the next, as ``learn`` does
+    :raises DivergedError: if an observation or a reward is not finite
     """
     _check(model, env, margin, noise, capacity)
     distiller = _copy(Distiller, model, env, learning_rate=LinearSchedule(learning_rate, 0.0, 1.0))
@@ -93,6 +96,7 @@ class Distiller(BarrierPPO):
 
     def train(self) -> None:
         """As many minibatches as PPO's update would take, out of everything gathered so far."""
+        refuse_diverged(self.rollout_buffer)
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
         visited = {key: value.reshape(-1, *value.shape[2:]) for key, value in self.rollout_buffer.observations.items()}

@@ -12,7 +12,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import SubprocVecEnv
 
-from sb3_barriernet import BarrierObservation, BarrierPPO, SafetyFilter
+from sb3_barriernet import BarrierObservation, BarrierPPO, SafetyFilter, distill
 from sb3_barriernet.errors import DivergedError, InvalidRowsError, RowShapeError
 from tests.barrier_ppo.models import SETTINGS, make_model
 from tests.toys import DriftingPoint, WallAhead, limited_point, read_position, walled_point
@@ -97,6 +97,11 @@ def test_training_stops_before_anything_is_learned_from_it(env, at, error, messa
     last_good = seen[-1] if seen else before
     assert all(th.equal(found, expected) for found, expected in zip(weights(model), last_good, strict=True))
     assert all(th.isfinite(weight).all() for weight in weights(model))
+
+
+def test_practice_stops_before_anything_is_learned_from_it():
+    with pytest.raises(DivergedError, match=r"environment 0: its observation .* under \['observation'\]"):
+        distill(BarrierPPO("MlpPolicy", walled_point(), **SETTINGS), behind_walls(InfiniteObservation(5)), ROLLOUT)
 
 
 def test_rows_that_change_their_shape_stop_the_training():
