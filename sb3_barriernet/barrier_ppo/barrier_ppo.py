@@ -386,6 +386,9 @@ class BarrierPPO(PPO):
     ) -> SelfBarrierPPO:
         """Learn as SB3 does.
 
+        With ``reset_num_timesteps=False`` the first action is certified by the rows that were seen last, so nobody else
+        must have stepped or reset the environment meanwhile: evaluate on one of its own.
+
         :raises InvalidRowsError: if a row, an observation or the policy's output is not finite
         :raises DivergedError: if a reward or a value is not finite; nothing was learned from it
         :raises EOFError: if a worker process has died, like ``OSError``; the note on it says what to do
