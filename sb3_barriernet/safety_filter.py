@@ -69,7 +69,7 @@ class SafetyFilter:
         projection = self.project(rows if is_batch else rows[None], proposed)
         self.nominal, self.projection = proposed, projection
         warn_if_unsafe(projection)
-        safe = projection.action.numpy()
+        safe = projection.action.numpy().copy()  # some environments write into theirs
         return (safe if is_batch else safe[0]), state
 
     def project(self, rows: np.ndarray, nominal: th.Tensor) -> Projection:

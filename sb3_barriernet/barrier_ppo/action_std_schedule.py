@@ -40,7 +40,8 @@ class ActionStdSchedule(BaseCallback):
             self.model.initial_action_std = policy.action_std.cpu().numpy()  # type: ignore[attr-defined]  # a note of ours
 
     def _on_rollout_start(self) -> None:
-        left = self.model._current_progress_remaining
+        # SB3's own number is still that of the training before, in the first rollout of one that goes on.
+        left = 1.0 - float(self.model.num_timesteps) / float(self.model._total_timesteps)
         policy = self.model.policy
         assert isinstance(policy, NominalActorCriticPolicy)
         initial_std: np.ndarray = self.model.initial_action_std  # type: ignore[attr-defined]  # likewise

@@ -238,7 +238,7 @@ class BarrierPPO(PPO):
         *args: Any,
         **kwargs: Any,
     ) -> SelfBarrierPPO:
-        """Load a model as SB3 does; an ``action_std`` given here replaces the saved one.
+        """Load a model as SB3 does; an ``action_std`` or ``gain_std`` given here replaces the saved one.
 
         :raises CheckpointError: if the file is damaged, or holds no model
         :raises RowShapeError: if the environment publishes another number of rows than the model was trained on
@@ -248,10 +248,12 @@ class BarrierPPO(PPO):
         check_archive(path)
         with explained_mismatch():
             model = super().load(path, env, *args, **kwargs)
-        if model.env is not None:
-            model._checked_gains(model.env.observation_space)
+        gains = model._checked_gains(model.observation_space if model.env is None else model.env.observation_space)
         if kwargs.get("action_std") is not None:
             model.policy.set_action_std(kwargs["action_std"])
+        if kwargs.get("gain_std") is not None and gains is not None:
+            assert model.policy.gain_head is not None
+            model.policy.gain_head.set_std(gains.std)
         return model
 
     def save(
@@ -290,7 +292,8 @@ class BarrierPPO(PPO):
         """Fill the buffer with decisions of the policy while the environment receives safe actions.
 
         Follows ``OnPolicyAlgorithm.collect_rollouts`` of SB3 2.9 line by line, except that the
-        projection takes the place of the clip to the action box and corrections may cost reward.
+        projection takes the place of the clip to the action box, corrections may cost reward, and
+        a callback that stops leaves the last observation behind, not the one before.
         ``tests/barrier_ppo/test_parity.py`` fails when upstream changes.
         """
         assert isinstance(rollout_buffer, BarrierRolloutBuffer)
@@ -311,12 +314,14 @@ class BarrierPPO(PPO):
             safe_actions, status = projection.action.cpu().numpy(), projection.status.cpu().numpy()
             refuse_invalid(status, self._last_obs)  # type: ignore[arg-type]  # a dictionary, as checked
 
-            new_obs, rewards, dones, infos = env.step(safe_actions)
+            new_obs, rewards, dones, infos = env.step(safe_actions.copy())  # some environments write into theirs
 
             self.num_timesteps += env.num_envs
 
             callback.update_locals(locals())
             if not callback.on_step():
+                # The next `learn` may go on from here, and old rows would not certify its first action.
+                self._last_obs, self._last_episode_starts = new_obs, dones  # type: ignore[assignment]
                 return False
 
             self._update_info_buffer(infos, dones)
@@ -381,6 +386,9 @@ class BarrierPPO(PPO):
     ) -> SelfBarrierPPO:
         """Learn as SB3 does.
 
+        With ``reset_num_timesteps=False`` the first action is certified by the rows that were seen last, so nobody else
+        must have stepped or reset the environment meanwhile: evaluate on one of its own.
+
         :raises InvalidRowsError: if a row, an observation or the policy's output is not finite
         :raises DivergedError: if a reward or a value is not finite; nothing was learned from it
         :raises EOFError: if a worker process has died, like ``OSError``; the note on it says what to do
@@ -389,12 +397,14 @@ class BarrierPPO(PPO):
             return super().learn(
                 total_timesteps, callback, log_interval, tb_log_name, reset_num_timesteps, progress_bar
             )
-        except (EOFError, ConnectionError) as error:
-            error.add_note(
-                "A worker process of the environment has ended: it was killed, ran out of memory, or met an error, "
-                "which it has printed. Make the environment anew and go on from the last saved model; "
-                "ResumableTraining does that when the same script is run again."
-            )
+        except BaseException as error:
+            self._last_obs = None  # the environment may be a step ahead of it, so a next `learn` begins new episodes
+            if isinstance(error, EOFError | ConnectionError):
+                error.add_note(
+                    "A worker process of the environment has ended: it was killed, ran out of memory, or met an error, "
+                    "which it has printed. Make the environment anew and go on from the last saved model; "
+                    "ResumableTraining does that when the same script is run again."
+                )
             raise
 
     def _checked_gains(self, observation_space: spaces.Space) -> GainSettings | None:

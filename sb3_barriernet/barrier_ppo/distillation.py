@@ -12,6 +12,7 @@ from stable_baselines3.common.utils import LinearSchedule, obs_as_tensor
 from torch.nn.functional import pad
 
 from sb3_barriernet.barrier_ppo.barrier_ppo import BarrierPPO
+from sb3_barriernet.barrier_ppo.finite import refuse_diverged
 from sb3_barriernet.barrier_ppo.policies import BarrierActorCriticPolicy
 from sb3_barriernet.errors import ConfigurationError
 from sb3_barriernet.rows import BARRIER_KEY, tightened
@@ -51,7 +52,8 @@ def distill(
     The result is a model like the teacher, filter included, which costs next to nothing when there is little to
     correct. :func:`~sb3_barriernet.without_filter` makes a PPO of it, where a filter cannot come along.
 
-    :param model: a trained model, the teacher; it is not changed
+    :param model: a trained model, the teacher; it is not changed, except that it begins new episodes in an environment
+        that both share
     :param env: environment to practise in; by default the model's own
     :param total_timesteps: environment steps of practice
     :param margin: how far every row is moved inwards, in half ranges of the action box
@@ -61,10 +63,14 @@ def distill(
     :param callback: as in SB3's ``learn``, like the next two
     :return: the student; its std, its value function and all settings are the teacher's
     :raises ConfigurationError: if an argument cannot work
+    :raises InvalidRowsError: like the next, as ``learn`` does
+    :raises DivergedError: if an observation or a reward is not finite
     """
     _check(model, env, margin, noise, capacity)
     distiller = _copy(Distiller, model, env, learning_rate=LinearSchedule(learning_rate, 0.0, 1.0))
     distiller.teach(model.policy, margin, noise, capacity)
+    if distiller.get_env() is model.get_env():
+        model._last_obs = None  # soon gone; should the teacher learn again, it begins new episodes
     distiller.learn(total_timesteps, callback, log_interval, "Distillation", progress_bar=progress_bar)
     student = _copy(type(model), distiller, env, learning_rate=model.learning_rate)
     student.policy.set_action_std(model.policy.action_std.cpu().numpy())
@@ -90,6 +96,7 @@ class Distiller(BarrierPPO):
 
     def train(self) -> None:
         """As many minibatches as PPO's update would take, out of everything gathered so far."""
+        refuse_diverged(self.rollout_buffer)
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
         visited = {key: value.reshape(-1, *value.shape[2:]) for key, value in self.rollout_buffer.observations.items()}

@@ -10,8 +10,9 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from sb3_barriernet.barrier_ppo.barrier_ppo import BarrierPPO
-from sb3_barriernet.barrier_ppo.extractor import task_observation_space
+from sb3_barriernet.barrier_ppo.extractor import BarrierExtractor, task_observation_space
 from sb3_barriernet.barrier_ppo.nominal_policy import NominalActorCriticPolicy
+from sb3_barriernet.barrier_ppo.policies import BarrierActorCriticPolicy
 
 
 def without_filter(model: BarrierPPO) -> PPO:
@@ -28,7 +29,7 @@ def without_filter(model: BarrierPPO) -> PPO:
     if model.observe_rows:
         ppo = _ppo(model, NominalActorCriticPolicy, model.policy.observation_space, row_encoding=model.row_encoding)
     else:
-        ppo = _ppo(model, ActorCriticPolicy, _task_space(model.policy.observation_space))
+        ppo = _ppo(model, ActorCriticPolicy, _task_space(model.policy))
         weights = _in_action_units(weights, model.policy.action_middle, model.policy.action_half_range)
     ppo.policy.load_state_dict(weights)
     return ppo
@@ -48,10 +49,11 @@ def _ppo(model: BarrierPPO, policy: type[ActorCriticPolicy], observation_space: 
     return ppo
 
 
-def _task_space(observation_space: spaces.Space) -> spaces.Space:
-    """The task's own observation space, as it was before rows joined it."""
-    task = task_observation_space(observation_space)
-    return next(iter(task.values())) if len(task) == 1 else task
+def _task_space(policy: BarrierActorCriticPolicy) -> spaces.Space:
+    """The task's own observation space: what the policy's extractor takes beside the rows."""
+    task, extractor = task_observation_space(policy.observation_space), policy.features_extractor
+    assert isinstance(extractor, BarrierExtractor)
+    return task if extractor.task_key is None else task[extractor.task_key]
 
 
 def _in_action_units(weights: dict[str, th.Tensor], middle: th.Tensor, half_range: th.Tensor) -> dict[str, th.Tensor]:

@@ -99,6 +99,10 @@ class GainHead(nn.Module):
         """Std of ``log kappa``, ``(G,)``."""
         return self.log_std.exp()
 
+    def set_std(self, std: np.ndarray) -> None:
+        """Replace the std of ``log kappa``, by one that has been checked."""
+        self.log_std.copy_(th.as_tensor(np.log(std), dtype=self.log_std.dtype))
+
     def forward(self, latent_pi: th.Tensor) -> th.Tensor:
         """Mean of ``log kappa``, ``(B, G)``."""
         return self.initial + self.half_range * self.net(latent_pi)

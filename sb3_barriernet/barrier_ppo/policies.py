@@ -190,7 +190,7 @@ def _surely_finite(observation: PyTorchObs) -> bool:
 def _finite(observation: PyTorchObs) -> th.Tensor:
     """Whether everything that was observed is a number, ``(B,)``."""
     assert isinstance(observation, dict)
-    entries = [th.isfinite(value).flatten(1).all(dim=1) for value in observation.values()]
+    entries = [th.isfinite(value).reshape(len(value), -1).all(dim=1) for value in observation.values()]
     return th.stack(entries).all(dim=0)
 
 

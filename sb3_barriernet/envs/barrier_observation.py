@@ -97,14 +97,14 @@ class BarrierObservation(gym.Wrapper):
         return state
 
     def rows_at(self, state: tuple[Any, ...]) -> np.ndarray:
-        """Rows ``(K, M + 2)`` at a state, finite and of the right shape.
+        """Rows ``(K, M + 2)`` at a state, finite, of the right shape, in memory of their own.
 
         :raises RowShapeError: if barrier and state do not fit, or rows are rounded
         :raises InvalidRowsError: for NaN or infinity
         """
         rows = np.asarray(self.barrier.rows(*state))
         _check_rows(rows, self.observation_space[BARRIER_KEY].shape)  # type: ignore[index]
-        return rows.astype(np.float64, copy=False)
+        return np.array(rows, dtype=np.float64)
 
 
 def _with_rows(space: spaces.Space, rows: RowsSpace) -> spaces.Dict:

@@ -66,7 +66,7 @@ class FilteredEnv(gym.Wrapper):
     def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
         nominal, rows = np.asarray(action, dtype=self.box.dtype), self.rows
         safe, status = self._project(nominal, rows)
-        observation, reward, terminated, truncated, info = self.env.step(safe)
+        observation, reward, terminated, truncated, info = self.env.step(safe.copy())  # some write into theirs
         info = {**info, **filter_info(nominal, safe, status, rows, self.box)}
         return self._seen(observation), reward, terminated, truncated, info
 
@@ -76,8 +76,8 @@ class FilteredEnv(gym.Wrapper):
         return projection.action[0].numpy(), int(projection.status[0])
 
     def _seen(self, observation: dict[str, Any]) -> Any:
-        """What the algorithm sees; the rows of the state are kept for the next action."""
-        self.rows = observation[BARRIER_KEY]
+        """What the algorithm sees; the rows of the state are kept for the next action, whatever is made of them."""
+        self.rows = np.array(observation[BARRIER_KEY])
         return _only_one(_task_part(observation), dict) if self.hide_rows else observation
 
 

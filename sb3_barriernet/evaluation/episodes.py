@@ -14,6 +14,7 @@ from sb3_barriernet.barrier_ppo.rollout_statistics import squared_correction
 from sb3_barriernet.errors import ConfigurationError
 from sb3_barriernet.evaluation.agents import Predictor, last_projection
 from sb3_barriernet.projection import Status
+from sb3_barriernet.projection.filter_info import CORRECTION, STATUS
 
 
 @dataclass
@@ -72,7 +73,7 @@ def run_episodes(
     while any(len(episodes) < share for episodes, share in zip(finished, shares, strict=True)):
         action, state = predictor.predict(observation, state, dones, deterministic)
         observation, rewards, dones, infos = env.step(action)
-        running.add(rewards, infos, *_outcome(predictor, env.action_space))
+        running.add(rewards, infos, *_outcome(predictor, env.action_space, infos))
         for i in np.flatnonzero(dones).tolist():
             episode = running.take(i, infos[i])
             if len(finished[i]) < shares[i]:
@@ -122,12 +123,16 @@ class _Running:
         return record
 
 
-def _outcome(predictor: Predictor, action_space: spaces.Space) -> tuple[np.ndarray, np.ndarray]:
-    """Status and normalised correction of each action just taken."""
+def _outcome(
+    predictor: Predictor, action_space: spaces.Space, infos: list[dict[str, Any]]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Status and normalised correction of each action just taken, by a filter in the agent or in the environment."""
     assert isinstance(action_space, spaces.Box)
     last = last_projection(predictor)
     if last is None:
-        return np.zeros(1, dtype=np.uint8), np.zeros(1)
+        filtered = [(info.get(STATUS, Status.INACTIVE), info.get(CORRECTION, 0.0)) for info in infos]
+        status, correction = zip(*filtered, strict=True)
+        return np.array(status), np.array(correction)
     nominal, projection = last
     squared = squared_correction(nominal, projection.action.cpu().numpy(), action_space)
     return projection.status.cpu().numpy(), np.sqrt(squared)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 import torch.utils._pytree as pytree
@@ -71,6 +72,10 @@ class Projection:
         width = self.num_rows + 2 * dim
         mask = torch.zeros((batch, width + 1), dtype=torch.bool, device=self.faces.device)
         return mask.scatter(1, torch.where(indices < 0, width, indices), True)[:, :width]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copied and pickled as tensors, since nobody else has the backend's memory."""
+        return Projection, (self.action, self.slack, self.status, self.faces, self.num_rows)
 
     def __repr__(self) -> str:
         names = ("action", "slack", "status", "faces", "num_rows")

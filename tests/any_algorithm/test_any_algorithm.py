@@ -14,6 +14,7 @@ from stable_baselines3.common.vec_env import SubprocVecEnv
 
 from sb3_barriernet import (
     BarrierExtractor,
+    BarrierObservation,
     FilteredEnv,
     FilterLog,
     SafeActionDictReplayBuffer,
@@ -22,7 +23,7 @@ from sb3_barriernet import (
     ViolationCounter,
 )
 from sb3_barriernet.errors import ConfigurationError, MissingRowsError
-from tests.toys import DriftingPoint, limited_point
+from tests.toys import DriftingPoint, SpeedLimit, limited_point, read_position
 
 EXAMPLE = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "pendulum.py"))
 STEPS = 160
@@ -102,6 +103,32 @@ def test_info_says_what_was_done():
     np.testing.assert_allclose(info["safe_action"], [-1.0, 0.5])
     assert not info["intervention"]
     assert info["correction"] == 0.0
+
+
+class Scribbling(DriftingPoint):
+    """Writes into the action that it is given."""
+
+    def step(self, action):
+        outcome = super().step(action)
+        action *= 0.0
+        return outcome
+
+
+def test_what_was_executed_is_told_although_the_environment_writes_into_it():
+    env = FilteredEnv(BarrierObservation(Scribbling(), SpeedLimit(0.2), read_position))
+    env.reset(seed=0)
+    *_, info = env.step(np.array([1.0, 0.5]))
+    np.testing.assert_allclose(info["safe_action"], [0.2, 0.5], rtol=1e-6)
+    assert info["correction"] == pytest.approx(0.8)
+
+
+def test_the_filter_keeps_its_rows_whatever_is_made_of_the_observation():
+    env = FilteredEnv(limited_point(0.2))
+    observation, _ = env.reset(seed=0)
+    for _ in range(2):
+        observation["barrier"][:] = 0.0
+        observation, *_ = env.step(np.array([1.0, 0.5]))
+    np.testing.assert_allclose(env.unwrapped.received, [[0.2, 0.5]] * 2, rtol=1e-6)
 
 
 def test_an_action_that_is_no_number_is_answered_by_the_backup_action():

@@ -6,8 +6,9 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium import spaces
+from stable_baselines3.common.env_util import make_vec_env
 
-from sb3_barriernet import BarrierPPO, Status
+from sb3_barriernet import BarrierObservation, BarrierPPO, Status
 from sb3_barriernet.errors import (
     ActionSpaceError,
     ConfigurationError,
@@ -17,7 +18,7 @@ from sb3_barriernet.errors import (
     UnsafeActionWarning,
 )
 from tests.barrier_ppo.models import SETTINGS, make_model
-from tests.toys import DriftingPoint, limited_point
+from tests.toys import DriftingPoint, SpeedLimit, limited_point, read_position
 
 
 def poisoned(observation: dict[str, np.ndarray], key: str, index: int, poison: float = np.nan) -> dict[str, np.ndarray]:
@@ -37,6 +38,26 @@ def test_predict_serves_the_neighbours_of_a_bad_sample_and_flags_it(key, poison)
     np.testing.assert_array_equal(found[[0, 2]], expected[[0, 2]])
     np.testing.assert_allclose(found[1], [-0.5, 0.25])
     assert model.policy.projection.status.tolist()[1] == Status.INVALID
+
+
+class PointWithMode(DriftingPoint):
+    """Observed beside a whole number."""
+
+    def __init__(self):
+        super().__init__()
+        self.observation_space = spaces.Dict(position=self.observation_space, mode=spaces.Discrete(3))
+
+    def _observation(self):
+        return {"position": super()._observation(), "mode": 1}
+
+
+@pytest.mark.parametrize("key", ["barrier", "position"])
+def test_a_bad_sample_is_flagged_beside_whole_numbers_too(key):
+    env = make_vec_env(lambda: BarrierObservation(PointWithMode(), SpeedLimit(0.2), read_position), 2, seed=0)
+    model = BarrierPPO("MultiInputPolicy", env, backup_action=[-0.5, 0.25], **SETTINGS)
+    with pytest.warns(UnsafeActionWarning, match="1 hold NaN or infinity"):
+        action, _ = model.predict(poisoned(env.reset(), key, 1))
+    np.testing.assert_allclose(action[1], [-0.5, 0.25])
 
 
 def test_finite_numbers_are_not_flagged_because_their_sum_overflows():

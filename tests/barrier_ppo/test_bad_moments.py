@@ -3,6 +3,7 @@
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import SubprocVecEnv
 
-from sb3_barriernet import BarrierObservation, BarrierPPO, SafetyFilter
+from sb3_barriernet import BarrierObservation, BarrierPPO, SafetyFilter, distill
 from sb3_barriernet.errors import DivergedError, InvalidRowsError, RowShapeError
 from tests.barrier_ppo.models import SETTINGS, make_model
 from tests.toys import DriftingPoint, WallAhead, limited_point, read_position, walled_point
@@ -98,10 +99,52 @@ def test_training_stops_before_anything_is_learned_from_it(env, at, error, messa
     assert all(th.isfinite(weight).all() for weight in weights(model))
 
 
+def test_practice_stops_before_anything_is_learned_from_it():
+    with pytest.raises(DivergedError, match=r"environment 0: its observation .* under \['observation'\]"):
+        distill(BarrierPPO("MlpPolicy", walled_point(), **SETTINGS), behind_walls(InfiniteObservation(5)), ROLLOUT)
+
+
 def test_rows_that_change_their_shape_stop_the_training():
     env = behind_walls(DriftingPoint(), BreakingRows)
     with pytest.raises(RowShapeError, match=r"shape \(2, 4\); expected \(3, 4\). Pad unused rows"):
         BarrierPPO("MlpPolicy", env, **SETTINGS).learn(10 * ROLLOUT)
+
+
+class StopOnTheWay(BaseCallback):
+    """Ends a training a step before the wall, by its answer or as Ctrl-C does."""
+
+    def __init__(self, interrupt: bool):
+        super().__init__()
+        self.interrupt = interrupt
+
+    def _on_step(self) -> bool:
+        arriving = self.training_env.envs[0].unwrapped.position.max() > 0.9
+        if arriving and self.interrupt:
+            raise KeyboardInterrupt
+        return not arriving
+
+
+class Places(BaseCallback):
+    """How far the point came."""
+
+    farthest = -np.inf
+
+    def _on_step(self) -> bool:
+        self.farthest = max(self.farthest, self.training_env.envs[0].unwrapped.position.max())
+        return True
+
+
+@pytest.mark.parametrize("interrupt", [False, True])
+def test_a_training_that_was_stopped_goes_on_with_the_rows_of_where_it_is(interrupt):
+    """The rows of a step before would let it through the wall."""
+    env = make_vec_env(lambda: walled_point(alpha=10.0, episode_length=1000), 1, seed=0)
+    model = BarrierPPO("MlpPolicy", env, action_std=0.01, **SETTINGS)
+    th.nn.init.constant_(model.policy.action_net.bias, 1.0)  # it drives at the walls
+    with suppress(KeyboardInterrupt):
+        model.learn(ROLLOUT, callback=StopOnTheWay(interrupt))
+    places = Places()
+    model.learn(ROLLOUT, callback=places, reset_num_timesteps=False)
+    assert places.farthest == pytest.approx(1.0, abs=1e-6)
 
 
 class KillWorker(BaseCallback):

@@ -1,5 +1,8 @@
 """What BarrierPPO promises: what is stored, what is trained, what reaches the environment, what is saved."""
 
+import copy
+
+import cloudpickle
 import numpy as np
 import pytest
 import torch as th
@@ -208,6 +211,32 @@ def test_continued_training_equals_uninterrupted_training(tmp_path):
     assert model.num_timesteps == loaded.num_timesteps == 128
     for first, second in zip(model.policy.parameters(), loaded.policy.parameters(), strict=True):
         assert th.equal(first, second)
+
+
+class Scribbling(DriftingPoint):
+    """Writes into the action that it is given."""
+
+    def step(self, action):
+        outcome = super().step(action)
+        action *= 0.0
+        return outcome
+
+
+def test_what_was_executed_is_kept_although_an_environment_writes_into_it():
+    model = BarrierPPO("MlpPolicy", BarrierObservation(Scribbling(), SpeedLimit(LIMIT), read_position), **SETTINGS)
+    received = model.env.envs[0].unwrapped.received
+    np.testing.assert_array_equal(rollout(model).safe[:, 0], np.float32(received))
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda policy: cloudpickle.loads(cloudpickle.dumps(policy))])
+def test_a_policy_that_has_acted_travels_to_other_processes(duplicate):
+    model = make_model()
+    observation = model.env.reset()
+    expected, _ = model.predict(observation, deterministic=True)
+    twin = duplicate(model.policy)
+    for part in ("action", "slack", "status", "faces", "active"):
+        assert th.equal(getattr(twin.projection, part), getattr(model.policy.projection, part))
+    np.testing.assert_array_equal(twin.predict(observation, deterministic=True)[0], expected)
 
 
 class Speeding(DriftingPoint):

@@ -152,6 +152,20 @@ def test_gains_are_taught_too():
     assert without_filter(student).predict(observation)[0].shape == (4, 2)
 
 
+def test_a_teacher_whose_environment_was_practised_in_goes_on_with_the_rows_of_where_it_is():
+    env = make_vec_env(lambda: walled_point(episode_length=1000), 2, seed=0)
+    teacher = BarrierPPO("MlpPolicy", env, **SETTINGS)
+    rollout(teacher)
+    distill(teacher, total_timesteps=64)
+    seen = []
+    teacher.policy.register_forward_pre_hook(
+        lambda _, given: seen.append((given[0]["observation"].numpy(), [e.unwrapped.position for e in env.envs]))
+    )
+    teacher.learn(64, reset_num_timesteps=False)
+    for observed, true in seen:
+        np.testing.assert_allclose(observed, true, atol=1e-6)
+
+
 def test_the_regression_is_logged(teacher):
     logged = []
 
@@ -176,6 +190,29 @@ def test_lessons_are_drawn_from_the_newest():
     few = Lessons(capacity=6)
     few.add({"x": th.ones(2)}, th.ones(2))
     assert (few.draw(50)[1] == 1.0).all(), "room that is still empty is not drawn"
+
+
+class NamedPoint(DriftingPoint):
+    """A dictionary of one observation."""
+
+    def __init__(self):
+        super().__init__()
+        self.observation_space = spaces.Dict(position=self.observation_space)
+
+    def _observation(self):
+        return {"position": super()._observation()}
+
+
+@pytest.mark.parametrize("policy", ["MlpPolicy", "MultiInputPolicy"])
+def test_a_dictionary_of_one_observation_goes_to_whom_it_went_before(policy):
+    model = BarrierPPO(
+        policy, BarrierObservation(NamedPoint(), SpeedLimit(LIMIT), read_position), observe_rows=False, **SETTINGS
+    )
+    observation = model.env.reset()
+    expected, _ = WithoutFilter(model).predict(observation, deterministic=True)
+    del observation["barrier"]
+    given = observation if policy == "MultiInputPolicy" else observation["position"]
+    np.testing.assert_allclose(without_filter(model).predict(given, deterministic=True)[0], expected, atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -161,6 +161,12 @@ def test_the_std_is_a_buffer_that_training_leaves_alone():
     np.testing.assert_allclose(model.policy.action_std.numpy(), [0.5, 0.5], rtol=1e-6)
 
 
+def test_another_std_may_be_given_with_a_saved_model(tmp_path):
+    make_model(gain_std=0.4).save(tmp_path / "model")
+    assert BarrierPPO.load(tmp_path / "model", gain_std=0.1).policy.gain_head.std.item() == pytest.approx(0.1)
+    assert BarrierPPO.load(tmp_path / "model").policy.gain_head.std.item() == pytest.approx(0.4)
+
+
 def test_groups_of_rows_have_gains_of_their_own():
     model = make_model(gain_groups=[1, 0, 1], gain_std=[0.2, 1.5])
     model.set_logger(configure(None, []))

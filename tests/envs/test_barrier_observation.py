@@ -14,7 +14,7 @@ from sb3_barriernet.errors import (
     UnsafeStartError,
 )
 from sb3_barriernet.rows import BARRIER_KEY
-from tests.toys import DriftingPoint, SpeedLimit, limited_point, read_position
+from tests.toys import DriftingPoint, SpeedLimit, WallAhead, limited_point, read_position
 
 
 def test_rows_join_the_observation():
@@ -24,6 +24,26 @@ def test_rows_join_the_observation():
     np.testing.assert_array_equal(observation[BARRIER_KEY][1], [-1.0, 0.0, 0.0, 0.3])
     observation, *_ = env.step(np.zeros(2))
     assert env.observation_space.contains(observation)
+
+
+class Thrifty(WallAhead):
+    """Writes all its rows into the same memory."""
+
+    def __init__(self):
+        super().__init__()
+        self.memory = np.empty((3, 4))
+
+    def rows(self, position):
+        self.memory[:] = super().rows(position)
+        return self.memory
+
+
+def test_rows_of_a_step_stay_when_the_next_is_taken():
+    env = BarrierObservation(DriftingPoint(), Thrifty(), read_position)
+    first, _ = env.reset(seed=0)
+    before = first[BARRIER_KEY].copy()
+    env.step(np.ones(2))
+    np.testing.assert_array_equal(first[BARRIER_KEY], before)
 
 
 class DictPoint(DriftingPoint):

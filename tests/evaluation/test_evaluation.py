@@ -9,7 +9,7 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.logger import configure
 from stable_baselines3.common.vec_env import VecNormalize
 
-from sb3_barriernet import BarrierExtractor, BarrierPPO, NominalActorCriticPolicy, SafetyFilter
+from sb3_barriernet import BarrierExtractor, BarrierPPO, FilteredEnv, NominalActorCriticPolicy, SafetyFilter
 from sb3_barriernet.errors import ConfigurationError, NormalizedRowsError
 from sb3_barriernet.evaluation import (
     TrainingRecorder,
@@ -88,6 +88,21 @@ def test_safety_filter_serves_single_observations(model):
 
     action, _ = SafetyFilter(Single(model)).predict(observation)
     np.testing.assert_allclose(action, [SPEED, 0.5], rtol=1e-6)
+
+
+def test_a_filter_in_the_environment_is_counted_like_one_in_the_agent(model):
+    behind = evaluate(SafetyFilter(AlwaysFast(model)), make_vec_env(trapped_point, 3, seed=0), 6)
+    within = evaluate(AlwaysFast(model), make_vec_env(lambda: FilteredEnv(trapped_point()), 3, seed=0), 6)
+    assert within["intervention_rate"] == 1.0
+    assert within == pytest.approx(behind)
+
+
+def test_actions_of_the_filter_belong_to_who_asked(model):
+    env = make_vec_env(trapped_point, 2, seed=0)
+    safe = SafetyFilter(AlwaysFast(model))
+    action, _ = safe.predict(env.reset())
+    action *= 0.0  # as some environments do
+    np.testing.assert_allclose(safe.projection.action, [[SPEED, 0.5]] * 2, rtol=1e-6)
 
 
 def test_equal_shares_do_not_favour_short_episodes(model):
