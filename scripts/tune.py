@@ -1,7 +1,7 @@
 """Tune hyperparameters with the RL Zoo's tuner, and try what it finds where it has not looked.
 
     python scripts/tune.py studies/tuning.yml --workers 2
-    python scripts/tune.py studies/tuning.yml --trials 100 --share 0.5 --workers 2
+    python scripts/tune.py studies/tuning.yml --trials 100 --timesteps 100000 --workers 2
 
 The study's only method is the block that is tuned, on each of its environments. The best trial is trained beside it for
 the whole budget, on the study's seeds, and a rule that the report states says which of the two is better. What is
@@ -40,7 +40,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("study", type=Path, help="YAML file of a study with one method")
     parser.add_argument("--trials", type=int, default=8, help="on each environment")
     parser.add_argument("--startup-trials", type=int, default=4, help="of them drawn at random, and not pruned")
-    parser.add_argument("--share", type=float, default=0.25, help="of the training steps, which a trial trains for")
+    parser.add_argument("--timesteps", type=int, default=25_000, help="training steps of a trial")
     parser.add_argument("--evaluations", type=int, default=2, help="of a trial, on the way")
     parser.add_argument("--eval-episodes", type=int, default=10, help="of each of them")
     parser.add_argument("--out", type=Path, default=ROOT / "results" / "tuning", help="folder of trials and trainings")
@@ -76,7 +76,6 @@ def entry(tuning: Tuning) -> dict[str, Any]:
     ]
     return {
         "env": tuning.run.env_id,
-        "timesteps": tuning.timesteps,
         "trials": trials,
         "best": best.number,
         "method": method_of(best),
@@ -87,7 +86,7 @@ def entry(tuning: Tuning) -> dict[str, Any]:
 
 def main() -> None:
     arguments = parse_arguments()
-    names = ("trials", "startup_trials", "share", "evaluations", "eval_episodes")
+    names = ("trials", "startup_trials", "timesteps", "evaluations", "eval_episodes")
     budget = TuningBudget(**{name: getattr(arguments, name) for name in names})
     out, report = arguments.out.resolve(), arguments.report or ROOT / "docs" / "results" / arguments.study.stem
     study = read_study(arguments.study)

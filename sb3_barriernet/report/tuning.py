@@ -112,7 +112,7 @@ def _introduction(content: Mapping[str, Any]) -> str:
     budget, trials = content["budget"], sum(len(found["trials"]) for found in content["environments"])
     text = (
         "Would the RL Zoo's own tuner have chosen other hyperparameters than those that this package ships? A small "
-        f"study of {trials} trials, each for {percent(budget['share'])} of the block's training steps, with seeds from "
+        f"study of {trials} trials, each of {budget['timesteps']:,} training steps, with seeds from "
         f"{content['tuning_seed']:,} on. On each environment {budget['startup_trials']} are drawn at random and the "
         f"others by TPE; each is evaluated {budget['evaluations']} times, on {budget['eval_episodes']} episodes, and "
         "pruned where it is worse than the median. [What is tried](../../../sb3_barriernet/zoo/sampler.py) are PPO's "
@@ -139,8 +139,8 @@ def _section(one: Compared) -> str:
     return "\n\n".join(
         [
             f"## {found['env']}",
-            f"{len(trials)} trials of {found['timesteps']:,} steps, {pruned} of them pruned. The best is trial "
-            f"{best['number']}, which returned {number(best['value'])} at its end.",
+            f"{len(trials)} trials, {pruned} of them pruned. The best is trial {best['number']}, which returned "
+            f"{number(best['value'])} at its end.",
             _parameters(found),
             f"Both blocks on held-out seeds, {one.tuned[0]['episodes']:,} evaluation episodes a run:",
             _comparison(one),
@@ -170,7 +170,7 @@ def _comparison(one: Compared) -> str:
 def _how_to_repeat(content: Mapping[str, Any]) -> str:
     origins = "\n\n".join(f"{origin}." for origin in dict.fromkeys(run["origin"] for run in content["runs"]))
     return (
-        f"## How to repeat this\n\n```\n{content['command']}\n```\n\n`--trials`, `--share`, `--evaluations` and "
+        f"## How to repeat this\n\n```\n{content['command']}\n```\n\n`--trials`, `--timesteps`, `--evaluations` and "
         f"`--eval-episodes` allow a bigger study; more trials go on where these ended.\n\n{origins}"
     )
 

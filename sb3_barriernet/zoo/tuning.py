@@ -1,7 +1,7 @@
 """Tuning by the RL Zoo's own command, and what it found as a YAML block would say it.
 
-The Zoo's tuner tries hyperparameters for a share of the block's budget. Its best trial becomes one more method of the
-study, so that the block and what might replace it are trained and measured alike, on seeds that no trial has seen.
+The Zoo's tuner tries hyperparameters in short trainings. Its best trial becomes one more method of the study, so that
+the block and what might replace it are trained and measured alike, on seeds that no trial has seen.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ class TuningBudget:
 
     :param trials: on each environment, pruned ones included
     :param startup_trials: drawn at random, and never pruned, before the sampler and the pruner have an opinion
-    :param share: of the block's training steps, which a trial trains for
+    :param timesteps: environment steps of a trial, which ends with the rollout that reaches them
     :param evaluations: of a trial; at each but the last it may be pruned
     :param eval_episodes: of each evaluation
     """
 
     trials: int
     startup_trials: int
-    share: float
+    timesteps: int
     evaluations: int
     eval_episodes: int
 
@@ -55,11 +55,6 @@ class Tuning:
     run: ZooRun
     budget: TuningBudget
     folder: Path
-
-    @property
-    def timesteps(self) -> int:
-        """Environment steps of a trial."""
-        return int(self.budget.share * self.run.wanted_timesteps)
 
     @property
     def storage(self) -> str:
@@ -80,8 +75,8 @@ class Tuning:
 
         :param finished: trials that came to an end
         """
-        run = replace(self.run, seed=TUNING_SEED + finished, folder=self.folder / "logs", timesteps=self.timesteps)
-        budget = self.budget
+        budget, logs = self.budget, self.folder / "logs"
+        run = replace(self.run, seed=TUNING_SEED + finished, folder=logs, timesteps=budget.timesteps)
         tuner = ["-optimize", "--sampler", "tpe", "--pruner", "median", "--no-optim-plots"]
         tuner += ["--n-trials", str(budget.trials - finished), "--n-startup-trials", str(budget.startup_trials)]
         tuner += ["--n-evaluations", str(budget.evaluations), "--eval-episodes", str(budget.eval_episodes)]
@@ -95,7 +90,7 @@ class Tuning:
         :raises subprocess.CalledProcessError: if the tuner fails
         """
         block = {**self.run.hyperparameters, **self.run.overrides}
-        settings = {**asdict(self.budget), "timesteps": self.timesteps, "hyperparameters": block}
+        settings = {**asdict(self.budget), "hyperparameters": block}
         del settings["trials"]  # more of them are more of the same tuning
         claim(self.folder / "tuning.json", settings, f"another tuning in {self.folder}")
         finished = len(self.finished_trials())

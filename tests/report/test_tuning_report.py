@@ -65,7 +65,6 @@ def test_the_report_leaves_out_what_is_not_trained_and_states_every_verdict(tmp_
     ]
     found = {
         "env": "Task-v0",
-        "timesteps": 25_000,
         "trials": trials,
         "best": 0,
         "method": "trial 0",
@@ -73,7 +72,7 @@ def test_the_report_leaves_out_what_is_not_trained_and_states_every_verdict(tmp_
         "tuned": {"gamma": 0.98, "clip_range": 0.1},
     }
     content = {
-        "budget": {"trials": 2, "startup_trials": 1, "share": 0.25, "evaluations": 2, "eval_episodes": 10},
+        "budget": {"trials": 2, "startup_trials": 1, "timesteps": 25_000, "evaluations": 2, "eval_episodes": 10},
         "tuning_seed": 1000,
         "seeds": [0, 1, 2],
         "command": "python tune.py",
@@ -83,7 +82,7 @@ def test_the_report_leaves_out_what_is_not_trained_and_states_every_verdict(tmp_
     (tmp_path / "results.json").write_text(json.dumps(content))
     text = write_tuning_report(tmp_path).read_text()
     assert "| Task-v0 | 100 (90 to 110) | 120 (111 to 130) | **the tuned block replaces it** |" in text
-    assert "2 trials of 25,000 steps, 1 of them pruned. The best is trial 0, which returned 80 at its end." in text
+    assert "2 trials, 1 of them pruned. The best is trial 0, which returned 80 at its end." in text
     assert "| `gamma` | `0.99` | `0.98` |" in text
     assert "| `clip_range` | as in SB3 | `0.1` |" in text
     assert "Other-v0" not in text

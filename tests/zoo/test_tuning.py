@@ -29,7 +29,7 @@ environments:
 methods:
   shipped: {{algo: barrierppo, params: {{ent_coef: 0.5}}}}
 """
-BUDGET = TuningBudget(trials=5, startup_trials=2, share=0.25, evaluations=2, eval_episodes=3)
+BUDGET = TuningBudget(trials=5, startup_trials=2, timesteps=512, evaluations=2, eval_episodes=3)
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -86,7 +86,7 @@ def test_the_study_of_this_package_tunes_every_block_once():
     assert len(tuned) == len({str(block) for block in blocks.values()})
 
 
-def test_a_trial_trains_for_a_share_of_the_budget_with_the_block_of_the_method(tmp_path):
+def test_a_trial_trains_for_its_own_budget_with_the_block_of_the_method(tmp_path):
     clutter, _ = tunings(read(tmp_path), BUDGET, tmp_path)
     command = clutter.command(finished=0)
     assert option(command, "--n-timesteps") == "512"
@@ -109,7 +109,7 @@ def test_a_finished_tuning_runs_nothing_and_another_one_is_refused(tmp_path, mon
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("the tuner was started"))
     study = read(tmp_path)
     with_trials(tunings(study, BUDGET, tmp_path)[0], 1.0, 2.0, 3.0, 2.0, 1.0).go_on()
-    more_evaluations = TuningBudget(trials=5, startup_trials=2, share=0.25, evaluations=4, eval_episodes=3)
+    more_evaluations = TuningBudget(trials=5, startup_trials=2, timesteps=512, evaluations=4, eval_episodes=3)
     with pytest.raises(ConfigurationError, match="another tuning in .*another evaluations: {'evaluations': 2}"):
         tunings(study, more_evaluations, tmp_path)[0].go_on()
 
@@ -141,7 +141,7 @@ def test_a_study_of_other_methods_is_refused(tmp_path, methods):
 def test_the_whole_script_tunes_compares_and_reports_and_then_repeats_nothing(tmp_path):
     read(tmp_path, STUDY.replace("  PursuitEvasion-v0: {timesteps: 2048}\n", ""))
     folders = ["--out", str(tmp_path / "out"), "--report", str(tmp_path / "report")]
-    small = ["--trials", "2", "--startup-trials", "1", "--eval-episodes", "2"]
+    small = ["--trials", "2", "--timesteps", "512", "--startup-trials", "1", "--eval-episodes", "2"]
     command = [sys.executable, str(ROOT / "scripts" / "tune.py"), str(tmp_path / "study.yml"), *folders, *small]
     for _ in range(2):
         done = subprocess.run(command, capture_output=True, text=True, check=False)
