@@ -110,7 +110,7 @@ def test_a_finished_tuning_runs_nothing_and_another_one_is_refused(tmp_path, mon
     study = read(tmp_path)
     with_trials(tunings(study, BUDGET, tmp_path)[0], 1.0, 2.0, 3.0, 2.0, 1.0).go_on()
     more_evaluations = TuningBudget(trials=5, startup_trials=2, timesteps=512, evaluations=4, eval_episodes=3)
-    with pytest.raises(ConfigurationError, match="another tuning in .*another evaluations: {'evaluations': 2}"):
+    with pytest.raises(ConfigurationError, match=r"another tuning in .*another evaluations: {'evaluations': 2}"):
         tunings(study, more_evaluations, tmp_path)[0].go_on()
 
 
