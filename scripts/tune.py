@@ -15,7 +15,7 @@ import argparse
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -50,19 +50,10 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def tune(chosen: Sequence[Tuning]) -> None:
-    for tuning in tqdm(chosen, desc="tuning", unit="environment"):
-        try:
-            tuning.go_on()
-        except subprocess.CalledProcessError:
-            sys.exit(f"error: the tuner failed on {tuning.run.env_id}, see {tuning.folder / 'tuner.log'}")
-
-
-def train(jobs: Sequence[Job], recorded: RecordedRuns, workers: int) -> Iterator[str]:
-    """Train and measure what is neither finished nor known, and yield what went wrong with each, if anything did."""
+def train(jobs: Sequence[Job], recorded: RecordedRuns, workers: int) -> list[str]:
+    """Train and measure what is neither finished nor known; what failed, in words."""
     waiting = [job for job in jobs if not (job.is_finished or recorded.cover(job))]
-    for job, failure in tqdm(run_locally(waiting, workers), total=len(waiting), desc="held-out seeds", unit="job"):
-        yield f"{job.name} {failure}" if failure else ""
+    return [f"{job.name} {failure}" for job, failure in run_locally(waiting, workers) if failure]
 
 
 def entry(tuning: Tuning) -> dict[str, Any]:
@@ -89,23 +80,19 @@ def main() -> None:
     names = ("trials", "startup_trials", "timesteps", "evaluations", "eval_episodes")
     budget = TuningBudget(**{name: getattr(arguments, name) for name in names})
     out, report = arguments.out.resolve(), arguments.report or ROOT / "docs" / "results" / arguments.study.stem
-    study = read_study(arguments.study)
-    chosen = tunings(study, budget, out)
-    tune(chosen)
-    jobs = with_best_trials(study, chosen).jobs(out)
-    recorded = RecordedRuns(*(folder / "results.json" for folder in [report, *arguments.reuse]))
-    found = {"budget": asdict(budget), "tuning_seed": TUNING_SEED, "seeds": study.seeds}
-    found["environments"] = [entry(tuning) for tuning in chosen]
-
-    def write() -> Path:
-        write_json(report / "results.json", {**provenance(), **found, "runs": collect(jobs, recorded)})
-        return write_tuning_report(report)
-
-    failures = []
-    for failure in train(jobs, recorded, arguments.workers):
-        failures += filter(None, [failure])
-        write()
-    print(f"Report: {write()}")
+    study, file = read_study(arguments.study), report / "results.json"
+    recorded = RecordedRuns(file, *(folder / "results.json" for folder in arguments.reuse))
+    about = {**provenance(), "budget": asdict(budget), "tuning_seed": TUNING_SEED, "seeds": study.seeds}
+    tuned: list[Tuning] = []
+    failures: list[str] = []
+    for tuning in tqdm(tunings(study, budget, out), desc="tuning", unit="environment"):
+        tuning.go_on()
+        tuned.append(tuning)
+        jobs = with_best_trials(study, tuned).jobs(out)
+        failures += train([job for job in jobs if job.run.env_id == tuning.run.env_id], recorded, arguments.workers)
+        environments = [entry(tuning) for tuning in tuned]
+        write_json(file, {**about, "environments": environments, "runs": collect(jobs, recorded)})
+        tqdm.write(f"Report: {write_tuning_report(report)}")
     if failures:
         sys.exit("error: not in the report:\n" + "\n".join(failures) + "\nThe same command tries them again.")
 
@@ -118,5 +105,7 @@ if __name__ == "__main__":
         main()
     except ConfigurationError as error:
         sys.exit(f"error: {error}")
+    except subprocess.CalledProcessError as error:
+        sys.exit(f"error: the tuner failed, see the tuner.log beside its trials: {' '.join(error.cmd)}")
     except KeyboardInterrupt:
         sys.exit("Interrupted. The same command goes on with what is not finished.")

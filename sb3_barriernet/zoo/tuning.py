@@ -128,14 +128,15 @@ def method_of(trial: FrozenTrial) -> str:
 
 
 def with_best_trials(study: Study, tuned: Sequence[Tuning]) -> Study:
-    """The study with the best trial of every environment beside what it may replace."""
+    """The study on what is tuned, with the best trial of every environment beside the block that it may replace."""
     (shipped,) = study.methods.values()
     blocks: dict[str, dict[str, Any]] = {}
     for tuning in tuned:
         trial = tuning.best_trial()
         blocks.setdefault(method_of(trial), {})[tuning.run.env_id] = as_block(trial.params)
     trials = {name: replace(shipped, environments=environments) for name, environments in blocks.items()}
-    return replace(study, methods={**study.methods, **trials})
+    environments = {tuning.run.env_id: study.environments[tuning.run.env_id] for tuning in tuned}
+    return replace(study, environments=environments, methods={**study.methods, **trials})
 
 
 def as_block(params: dict[str, Any]) -> dict[str, Any]:
