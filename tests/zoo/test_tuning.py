@@ -139,7 +139,7 @@ def test_a_study_of_other_methods_is_refused(tmp_path, methods):
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_the_whole_script_tunes_compares_and_reports_and_then_repeats_nothing(tmp_path):
-    read(tmp_path, STUDY.replace("  PursuitEvasion-v0: {timesteps: 2048}\n", ""))
+    read(tmp_path, STUDY.replace("  PursuitEvasion-v0: {timesteps: 2048}\n", "").replace("[0, 1]", "[0]"))
     folders = ["--out", str(tmp_path / "out"), "--report", str(tmp_path / "report")]
     small = ["--trials", "2", "--timesteps", "512", "--startup-trials", "1", "--eval-episodes", "2"]
     command = [sys.executable, str(ROOT / "scripts" / "tune.py"), str(tmp_path / "study.yml"), *folders, *small]
@@ -149,10 +149,8 @@ def test_the_whole_script_tunes_compares_and_reports_and_then_repeats_nothing(tm
     results = json.loads((tmp_path / "report" / "results.json").read_text())
     (found,) = results["environments"]
     assert [trial["number"] for trial in found["trials"]] == [0, 1]
-    assert {(run["method"], run["seed"]) for run in results["runs"]} == {
-        (method, seed) for method in ("shipped", found["method"]) for seed in (0, 1)
-    }
+    assert [(run["method"], run["seed"]) for run in results["runs"]] == [("shipped", 0), (found["method"], 0)]
     assert all(run["train_violations"] == run["violations"] == 0 for run in results["runs"])
     report = (tmp_path / "report" / "report.md").read_text()
     assert f"| `n_steps` | `32` | `{found['tuned']['n_steps']}` |" in report
-    assert f"| {found['method']} | 0, 1 |" in report
+    assert f"| {found['method']} | 0 |" in report
