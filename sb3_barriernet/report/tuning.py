@@ -1,0 +1,183 @@
+"""The report of a tuning: what the tuner found, and whether it replaces what is shipped, by a rule fixed beforehand."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sb3_barriernet.report.results_table import number
+from sb3_barriernet.report.table import Run, count, percent, spread
+
+CLEAR_GAIN = 0.05
+"""Share of the shipped mean by which the worst seed of a trial must exceed it."""
+
+RULE = f"""\
+## The rule, fixed before the first trial
+
+A tuner's best trial is the luckiest of many short trainings. It replaces the shipped block only if, trained for the
+block's whole budget on seeds that no trial has used,
+
+1. no seed violates anything, in training or behind the filter;
+2. its worst seed returns more than the best seed of the shipped block, which with three seeds each happens by chance
+   once in twenty;
+3. its worst seed returns at least {percent(CLEAR_GAIN)} more than the mean of the shipped block, because every recorded
+   study of the environment would have to be made anew;
+4. without its filter, it violates no more than the shipped block does without one.
+
+Otherwise the shipped block stays. Returns are those behind the filter, unless a column says otherwise.
+"""
+
+NOTES = """\
+Mean over seeds, and the range where they differ. *Filtered* is the agent as it is trained to act; *unfiltered* is the
+same policy with its filter taken away, on the same episodes. Violations are judged by the environment's geometry.
+*Intervention* is the share of evaluation steps whose action a row changed.
+"""
+
+COLUMNS: list[tuple[str, str, Any]] = [
+    ("training steps", "timesteps", count),
+    ("return, filtered", "mean_return", number),
+    ("return, unfiltered", "unfiltered_mean_return", number),
+    ("safe success, filtered", "violation_free_success_rate", percent),
+    ("safe success, unfiltered", "unfiltered_violation_free_success_rate", percent),
+    ("intervention", "intervention_rate", percent),
+    ("violating steps, training", "train_violations", count),
+    ("violating steps, filtered", "violations", count),
+    ("violating steps, unfiltered", "unfiltered_violations", count),
+]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One environment: what was tried there, and the runs of both blocks on held-out seeds."""
+
+    found: Mapping[str, Any]
+    shipped: Sequence[Run]
+    tuned: Sequence[Run]
+    seeds: int
+
+    @classmethod
+    def of(cls, found: Mapping[str, Any], content: Mapping[str, Any]) -> Compared:
+        runs = [run for run in content["runs"] if run["env"] == found["env"]]
+        tuned = [run for run in runs if run["method"] == found["method"]]
+        return cls(found, [run for run in runs if run not in tuned], tuned, len(content["seeds"]))
+
+    @property
+    def objections(self) -> list[str]:
+        return objections(self.shipped, self.tuned, self.seeds)
+
+
+def objections(shipped: Sequence[Run], tuned: Sequence[Run], seeds: int) -> list[str]:
+    """What the rule has against the tuned block, in words; nothing if it replaces the shipped one.
+
+    :param shipped: runs of the shipped block on the held-out seeds, at least one
+    :param tuned: those of the tuned one, at least one
+    :param seeds: how many runs of each the rule wants
+    """
+    best, mean, worst = max(_returns(shipped)), statistics.mean(_returns(shipped)), min(_returns(tuned))
+    wanted = mean + CLEAR_GAIN * abs(mean)
+    violating = _total(tuned, "train_violations") + _total(tuned, "violations")
+    bare, bare_shipped = (_total(runs, "unfiltered_violations") / len(runs) for runs in (tuned, shipped))
+    against = [
+        (len(tuned) < seeds, f"only {len(tuned)} of {seeds} seeds are trained"),
+        (len(shipped) < seeds, f"only {len(shipped)} of {seeds} seeds of the shipped block are trained"),
+        (violating > 0, f"it violates in {count(violating)} steps"),
+        (worst <= best, f"its worst seed returns {number(worst)}, the best shipped one {number(best)}"),
+        (worst < wanted, f"its worst seed returns {number(worst)}, and a clear gain begins at {number(wanted)}"),
+        (
+            bare > bare_shipped,
+            f"without its filter it violates in {count(bare)} steps, the shipped one in {count(bare_shipped)}",
+        ),
+    ]
+    return [reason for holds, reason in against if holds]
+
+
+def write_tuning_report(folder: Path) -> Path:
+    """``report.md`` beside the ``results.json`` of a folder; environments without trained seeds are left out."""
+    content = json.loads((folder / "results.json").read_text())
+    compared = [Compared.of(found, content) for found in content["environments"]]
+    ready = [one for one in compared if one.shipped and one.tuned]
+    sections = [_section(one) for one in ready]
+    parts = ["# Tuning", _introduction(content), RULE, _overview(ready), NOTES, *sections, _how_to_repeat(content)]
+    report = folder / "report.md"
+    report.write_text("\n\n".join(part.strip() for part in parts) + "\n", encoding="utf-8")
+    return report
+
+
+def _introduction(content: Mapping[str, Any]) -> str:
+    budget, trials = content["budget"], sum(len(found["trials"]) for found in content["environments"])
+    text = (
+        "Would the RL Zoo's own tuner have chosen other hyperparameters than those that this package ships? A small "
+        f"study of {trials} trials, each of {budget['timesteps']:,} training steps, with seeds from "
+        f"{content['tuning_seed']:,} on. On each environment {budget['startup_trials']} are drawn at random and the "
+        f"others by TPE; each is evaluated {budget['evaluations']} times, on {budget['eval_episodes']} episodes, and "
+        "pruned where it is worse than the median. [What is tried](../../../sb3_barriernet/zoo/sampler.py) are PPO's "
+        "parameters and its network, never what belongs to the barrier. So short a trial favours what learns fast at "
+        "first, and so few of them are luck in part."
+    )
+    return textwrap.fill(text, 120, break_long_words=False, break_on_hyphens=False)
+
+
+def _overview(compared: Sequence[Compared]) -> str:
+    lines = ["## What came out", "", "| environment | shipped | tuned | verdict |", "|---|---|---|---|"]
+    for one in compared:
+        verdict = "the shipped block stays" if one.objections else "**the tuned block replaces it**"
+        returns = [spread(_returns(runs), number) for runs in (one.shipped, one.tuned)]
+        lines.append(f"| {one.found['env']} | {returns[0]} | {returns[1]} | {verdict} |")
+    return "\n".join(lines)
+
+
+def _section(one: Compared) -> str:
+    found, trials = one.found, one.found["trials"]
+    best = next(trial for trial in trials if trial["number"] == found["best"])
+    pruned = sum(trial["state"] == "PRUNED" for trial in trials)
+    stays = f"The shipped block stays: {'; '.join(one.objections)}."
+    return "\n\n".join(
+        [
+            f"## {found['env']}",
+            f"{len(trials)} trials, {pruned} of them pruned. The best is trial {best['number']}, which returned "
+            f"{number(best['value'])} at its end.",
+            _parameters(found),
+            f"Both blocks on held-out seeds, {one.tuned[0]['episodes']:,} evaluation episodes a run:",
+            _comparison(one),
+            stays if one.objections else "**The tuned block replaces the shipped one.**",
+        ]
+    )
+
+
+def _parameters(found: Mapping[str, Any]) -> str:
+    lines = [f"|  | shipped | trial {found['best']} |", "|---|---|---|"]
+    for name, value in found["tuned"].items():
+        shipped = found["shipped"].get(name)
+        lines.append(f"| `{name}` | {'as in SB3' if shipped is None else f'`{shipped}`'} | `{value}` |")
+    return "\n".join(lines)
+
+
+def _comparison(one: Compared) -> str:
+    header = ["", "seeds", *(title for title, *_ in COLUMNS)]
+    lines = ["| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
+    for runs in (one.shipped, one.tuned):
+        seeds = ", ".join(str(run["seed"]) for run in runs)
+        cells = [spread([run[key] for run in runs], form) for _, key, form in COLUMNS]
+        lines.append("| " + " | ".join([runs[0]["method"], seeds, *cells]) + " |")
+    return "\n".join(lines)
+
+
+def _how_to_repeat(content: Mapping[str, Any]) -> str:
+    origins = "\n\n".join(f"{origin}." for origin in dict.fromkeys(run["origin"] for run in content["runs"]))
+    return (
+        f"## How to repeat this\n\n```\n{content['command']}\n```\n\n`--trials`, `--timesteps`, `--evaluations` and "
+        f"`--eval-episodes` allow a bigger study; more trials go on where these ended.\n\n{origins}"
+    )
+
+
+def _returns(runs: Sequence[Run]) -> list[float]:
+    return [run["mean_return"] for run in runs]
+
+
+def _total(runs: Sequence[Run], key: str) -> int:
+    return sum(run[key] for run in runs)

@@ -1,0 +1,154 @@
+"""Tuning by the RL Zoo's own command, and what it found as a YAML block would say it.
+
+The Zoo's tuner tries hyperparameters in short trainings. Its best trial becomes one more method of the study, so that
+the block and what might replace it are trained and measured alike, on seeds that no trial has seen.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from sb3_barriernet.errors import ConfigurationError
+from sb3_barriernet.zoo.results_folder import claim
+from sb3_barriernet.zoo.runs import ZooRun
+from sb3_barriernet.zoo.sampler import convert_barrierppo_params
+from sb3_barriernet.zoo.study import Study
+
+TUNING_SEED = 1_000
+"""Seed of the first trial; studies train with seeds below it."""
+
+
+@dataclass(frozen=True)
+class TuningBudget:
+    """How much is tried.
+
+    :param trials: on each environment, pruned ones included
+    :param startup_trials: drawn at random, and never pruned, before the sampler and the pruner have an opinion
+    :param timesteps: environment steps of a trial, which ends with the rollout that reaches them
+    :param evaluations: of a trial; at each but the last it may be pruned
+    :param eval_episodes: of each evaluation
+    """
+
+    trials: int
+    startup_trials: int
+    timesteps: int
+    evaluations: int
+    eval_episodes: int
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """The Zoo's tuner on one block.
+
+    :param run: a training with that block
+    :param budget: how much is tried
+    :param folder: keeps the trials, and nothing else
+    """
+
+    run: ZooRun
+    budget: TuningBudget
+    folder: Path
+
+    @property
+    def storage(self) -> str:
+        return f"sqlite:///{self.folder.resolve() / 'trials.db'}"
+
+    def finished_trials(self) -> list[FrozenTrial]:
+        """Trials that came to an end, pruned ones included; one that was killed did not."""
+        return self._open().get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED))
+
+    def best_trial(self) -> FrozenTrial:
+        """The trial whose last evaluation returned most."""
+        return self._open().best_trial
+
+    def command(self, finished: int) -> list[str]:
+        """The command line for the trials that are missing.
+
+        A sampler that is seeded alike draws alike, so a tuning that goes on takes another seed.
+
+        :param finished: trials that came to an end
+        """
+        budget, logs = self.budget, self.folder / "logs"
+        run = replace(self.run, seed=TUNING_SEED + finished, folder=logs, timesteps=budget.timesteps)
+        tuner = ["-optimize", "--sampler", "tpe", "--pruner", "median", "--no-optim-plots"]
+        tuner += ["--n-trials", str(budget.trials - finished), "--n-startup-trials", str(budget.startup_trials)]
+        tuner += ["--n-evaluations", str(budget.evaluations), "--eval-episodes", str(budget.eval_episodes)]
+        tuner += ["--n-eval-envs", str(budget.eval_episodes)]
+        return [*run.command(progress=False), *tuner, "--study-name", run.env_id, "--storage", self.storage]
+
+    def go_on(self) -> None:
+        """Run the trials that are missing; the Zoo's output is kept in ``tuner.log``.
+
+        :raises ConfigurationError: if the folder holds trials of another kind
+        :raises subprocess.CalledProcessError: if the tuner fails
+        """
+        block = {**self.run.hyperparameters, **self.run.overrides}
+        settings = {**asdict(self.budget), "hyperparameters": block}
+        del settings["trials"]  # more of them are more of the same tuning
+        claim(self.folder / "tuning.json", settings, f"another tuning in {self.folder}")
+        finished = len(self.finished_trials())
+        if finished < self.budget.trials:
+            with (self.folder / "tuner.log").open("a", encoding="utf-8") as log:
+                subprocess.run(self.command(finished), check=True, stdout=log, stderr=subprocess.STDOUT)
+
+    def _open(self) -> optuna.Study:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return optuna.create_study(
+            storage=self.storage, study_name=self.run.env_id, direction="maximize", load_if_exists=True
+        )
+
+
+def tunings(study: Study, budget: TuningBudget, folder: Path) -> list[Tuning]:
+    """A tuning for every environment of a study.
+
+    :param study: its only method is what is tuned
+    :param budget: how much is tried
+    :param folder: everything is written below it
+    :raises ConfigurationError: if the study has other methods
+    """
+    if [method.algo for method in study.methods.values()] != ["barrierppo"]:
+        found = {name: method.algo for name, method in study.methods.items()}
+        raise ConfigurationError(
+            f"Found the methods {found}; expected one, of barrierppo, whose block is tuned. Remove the others."
+        )
+    runs = {job.run.env_id: job.run for job in study.jobs(folder)}
+    return [Tuning(run, budget, folder / "tuning" / env_id) for env_id, run in runs.items()]
+
+
+def method_of(trial: FrozenTrial) -> str:
+    """What a study calls a trial."""
+    return f"trial {trial.number}"
+
+
+def with_best_trials(study: Study, tuned: Sequence[Tuning]) -> Study:
+    """The study on what is tuned, with the best trial of every environment beside the block that it may replace."""
+    (shipped,) = study.methods.values()
+    blocks: dict[str, dict[str, Any]] = {}
+    for tuning in tuned:
+        trial = tuning.best_trial()
+        blocks.setdefault(method_of(trial), {})[tuning.run.env_id] = as_block(trial.params)
+    trials = {name: replace(shipped, environments=environments) for name, environments in blocks.items()}
+    environments = {tuning.run.env_id: study.environments[tuning.run.env_id] for tuning in tuned}
+    return replace(study, environments=environments, methods={**study.methods, **trials})
+
+
+def as_block(params: dict[str, Any]) -> dict[str, Any]:
+    """A trial's parameters as a person would write them in YAML: to four digits, and classes by the Zoo's names.
+
+    :param params: as :func:`~sb3_barriernet.zoo.sampler.sample_barrierppo_params` draws them
+    """
+    block = _to_four_digits(convert_barrierppo_params(_to_four_digits(params)))
+    network = block["policy_kwargs"]
+    activation = f"nn.{network['activation_fn'].__name__}"
+    return {**block, "policy_kwargs": f"dict(net_arch={network['net_arch']}, activation_fn={activation})"}
+
+
+def _to_four_digits(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: float(f"{value:.4g}") if isinstance(value, float) else value for name, value in values.items()}

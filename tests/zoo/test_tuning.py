@@ -1,0 +1,156 @@
+"""Tuning: what it runs, where it goes on after a kill, and that what it found can be written into a YAML file."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import optuna
+import pytest
+import yaml
+from optuna.trial import TrialState
+from rl_zoo3.exp_manager import ExperimentManager
+from torch import nn
+
+from sb3_barriernet.errors import ConfigurationError
+from sb3_barriernet.zoo.packaged_config import packaged_config
+from sb3_barriernet.zoo.sampler import sample_barrierppo_params
+from sb3_barriernet.zoo.study import read_study
+from sb3_barriernet.zoo.tuning import TUNING_SEED, TuningBudget, as_block, tunings, with_best_trials
+
+ROOT = Path(__file__).parents[2]
+ENV_ID = "PursuitEvasionClutter-v0"
+STUDY = f"""
+seeds: [0, 1]
+eval_episodes: 2
+environments:
+  {ENV_ID}: {{timesteps: 2048}}
+  PursuitEvasion-v0: {{timesteps: 2048}}
+methods:
+  shipped: {{algo: barrierppo, params: {{ent_coef: 0.5}}}}
+"""
+BUDGET = TuningBudget(trials=5, startup_trials=2, timesteps=512, evaluations=2, eval_episodes=3)
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+def read(folder: Path, text: str = STUDY):
+    file = folder / "study.yml"
+    file.write_text(text)
+    return read_study(file)
+
+
+def try_one(study: optuna.Study, value: float | None) -> None:
+    """A trial that returned a value, or that was killed."""
+    trial = study.ask()
+    sample_barrierppo_params(trial, 2, 64, {})
+    if value is not None:
+        study.tell(trial, value)
+
+
+def with_trials(tuning, *values: float | None):
+    """The tuning with trials on its disk."""
+    tuning.folder.mkdir(parents=True)
+    study = optuna.create_study(storage=tuning.storage, study_name=tuning.run.env_id, direction="maximize")
+    for value in values:
+        try_one(study, value)
+    return tuning
+
+
+def option(command: list[str], name: str) -> str:
+    return command[command.index(name) + 1]
+
+
+def test_a_block_in_yaml_trains_what_its_trial_tried():
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    for _ in range(30):
+        trial = study.ask()
+        tried = sample_barrierppo_params(trial, 2, 64, {})
+        block = yaml.safe_load(yaml.safe_dump(as_block(trial.params)))
+        network = eval(block["policy_kwargs"], {"nn": nn})  # as the Zoo reads it
+        loaded = ExperimentManager._preprocess_schedules({**block, "policy_kwargs": network})
+        rate, loaded_rate = tried.pop("learning_rate"), loaded.pop("learning_rate")
+        assert loaded.pop("clip_range")(1.0) == tried.pop("clip_range")
+        for progress in (1.0, 0.3):
+            assert loaded_rate(progress) == pytest.approx(rate(progress) if callable(rate) else rate, rel=1e-3)
+        for name in ("gamma", "gae_lambda", "ent_coef"):
+            assert loaded.pop(name) == pytest.approx(tried.pop(name), rel=1e-3)
+        assert loaded == tried
+
+
+def test_the_study_of_this_package_tunes_every_block_once():
+    blocks = yaml.safe_load(packaged_config("barrierppo").read_text())
+    del blocks["default"]
+    tuned = [blocks[env_id] for env_id in read_study(ROOT / "studies" / "tuning.yml").environments]
+    assert all(tuned.count(block) == 1 for block in blocks.values())
+    assert len(tuned) == len({str(block) for block in blocks.values()})
+
+
+def test_a_trial_trains_for_its_own_budget_with_the_block_of_the_method(tmp_path):
+    clutter, _ = tunings(read(tmp_path), BUDGET, tmp_path)
+    command = clutter.command(finished=0)
+    assert option(command, "--n-timesteps") == "512"
+    assert option(command, "--env") == option(command, "--study-name") == ENV_ID
+    assert option(command, "-params") == "ent_coef:0.5"
+    assert (option(command, "--n-trials"), option(command, "--n-startup-trials")) == ("5", "2")
+
+
+def test_a_tuning_goes_on_with_the_trials_that_are_missing_and_draws_others(tmp_path):
+    tuning = with_trials(tunings(read(tmp_path), BUDGET, tmp_path)[0], 1.0, None, 3.0, 2.0)
+    finished = tuning.finished_trials()
+    assert [trial.number for trial in finished] == [0, 2, 3]
+    assert {trial.state for trial in finished} == {TrialState.COMPLETE}
+    command = tuning.command(len(finished))
+    assert option(command, "--n-trials") == "2"
+    assert option(command, "--seed") == str(TUNING_SEED + 3)
+
+
+def test_a_finished_tuning_runs_nothing_and_another_one_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("the tuner was started"))
+    study = read(tmp_path)
+    with_trials(tunings(study, BUDGET, tmp_path)[0], 1.0, 2.0, 3.0, 2.0, 1.0).go_on()
+    more_evaluations = TuningBudget(trials=5, startup_trials=2, timesteps=512, evaluations=4, eval_episodes=3)
+    with pytest.raises(ConfigurationError, match=r"another tuning in .*another evaluations: {'evaluations': 2}"):
+        tunings(study, more_evaluations, tmp_path)[0].go_on()
+
+
+def test_the_best_trials_are_methods_beside_what_they_may_replace(tmp_path):
+    study = read(tmp_path)
+    clutter, open_arena = tunings(study, BUDGET, tmp_path)
+    with_trials(clutter, 1.0, 3.0, 2.0)
+    with_trials(open_arena, 5.0, 6.0)
+    jobs = with_best_trials(study, [clutter, open_arena]).jobs(tmp_path)
+    assert len(jobs) == 2 * 2 * 2
+    tuned = {job.run.env_id: job for job in jobs if "trial 1" in job.methods}
+    for tuning in (clutter, open_arena):
+        definition = tuned[tuning.run.env_id].definition("trial 1")["hyperparameters"]
+        assert definition.items() >= as_block(tuning.best_trial().params).items()
+        assert definition["env_wrapper"] == tuning.run.hyperparameters["env_wrapper"]
+    assert {job.run.overrides["ent_coef"] for job in jobs if "shipped" in job.methods} == {"0.5"}
+
+
+@pytest.mark.parametrize("methods", ["{shipped: {algo: ppo}}", "{a: {algo: barrierppo}, b: {algo: ppo}}"])
+def test_a_study_of_other_methods_is_refused(tmp_path, methods):
+    study = read(tmp_path, STUDY.partition("methods:")[0] + f"methods: {methods}\n")
+    with pytest.raises(ConfigurationError, match="expected one, of barrierppo"):
+        tunings(study, BUDGET, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_the_whole_script_tunes_compares_and_reports_and_then_repeats_nothing(tmp_path):
+    read(tmp_path, STUDY.replace("  PursuitEvasion-v0: {timesteps: 2048}\n", "").replace("[0, 1]", "[0]"))
+    folders = ["--out", str(tmp_path / "out"), "--report", str(tmp_path / "report")]
+    small = ["--trials", "2", "--timesteps", "512", "--startup-trials", "1", "--eval-episodes", "2"]
+    command = [sys.executable, str(ROOT / "scripts" / "tune.py"), str(tmp_path / "study.yml"), *folders, *small]
+    for _ in range(2):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    results = json.loads((tmp_path / "report" / "results.json").read_text())
+    (found,) = results["environments"]
+    assert [trial["number"] for trial in found["trials"]] == [0, 1]
+    assert [(run["method"], run["seed"]) for run in results["runs"]] == [("shipped", 0), (found["method"], 0)]
+    assert all(run["train_violations"] == run["violations"] == 0 for run in results["runs"])
+    report = (tmp_path / "report" / "report.md").read_text()
+    assert f"| `n_steps` | `32` | `{found['tuned']['n_steps']}` |" in report
+    assert f"| {found['method']} | 0 |" in report
