@@ -68,6 +68,20 @@ def test_second_derivatives_match_finite_differences(kind, backend):
     assert check(lambda *x: _action(*x, backend=backend), inputs, eps=1e-7, atol=1e-5, rtol=1e-3, fast_mode=True)
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_faces_that_say_what_others_say_do_not_count(backend):
+    low, high = torch.tensor([0.2, -1.0], dtype=torch.float64), torch.tensor([0.2, 1.0], dtype=torch.float64)
+    u = torch.tensor([[0.1, 0.3]], dtype=torch.float64, requires_grad=True)
+    A, c = torch.tensor([[[1.0, 0.0]]], dtype=torch.float64), torch.tensor([[-1.0]], dtype=torch.float64)
+    result = project(u, A, c, low, high, backend=backend)
+    assert result.faces.tolist()[0][0] == 2
+    assert -1 not in result.faces[0]  # the row out of reach, and both bounds of the action without a range
+    (first,) = torch.autograd.grad(result.action.square().sum(), u, create_graph=True)
+    torch.testing.assert_close(first, torch.tensor([[0.0, 0.6]], dtype=torch.float64))
+    (second,) = torch.autograd.grad(first.sum(), u)
+    torch.testing.assert_close(second, torch.tensor([[0.0, 2.0]], dtype=torch.float64))
+
+
 @pytest.mark.parametrize("kind", WEIGHTS)
 def test_backends_agree_on_every_gradient(kind):
     problem = random_batch(11, 200, 8, 3, 0.2)

@@ -73,6 +73,11 @@ class TestDegenerateCases:
         self._check(backend, [0.9, 0.3], [[1.0, 0.0]], [0.0], [0.2, -1], [0.2, 1], Status.INACTIVE, [0.2, 0.3])
         self._check(backend, [0.9, 0.3], [[1.0, 1.0]], [-1.0], [0.2, -1], [0.2, 1], Status.ACTIVE, [0.2, 0.8])
 
+    def test_row_out_of_reach_of_a_box_without_width(self, backend):
+        box = ([0.2, -1], [0.2, 1], Status.INFEASIBLE, [0.2, 0.3])
+        self._check(backend, [0.1, 0.3], [[1.0, 0.0]], [-1.0], *box, 0.8)
+        self._check(backend, [0.9, 0.3], [[-1.0, 0.0]], [-1.0], *box, 1.2)
+
     def test_one_action(self, backend):
         self._check(backend, [0.9], [[-2.0]], [1.0], [-1], [1], Status.ACTIVE, [0.5])
         self._check(backend, [0.9], [[-1.0], [1.0]], [-0.5, 0.0], [-1], [1], Status.INFEASIBLE, [-0.25], 0.25)
