@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.autograd import forward_ad
 
 from sb3_barriernet.projection import ProjectionLayer, Status, project
 from tests.projection.oracles import matrix, random_batch, random_weight
@@ -164,6 +165,16 @@ def test_func_transforms_work():
     torch.testing.assert_close(jacobian, reference)
     stacked = torch.stack([u, 2 * u, -u])
     torch.testing.assert_close(torch.func.vmap(act)(stacked), torch.stack([act(part) for part in stacked]))
+
+
+def test_forward_mode_works_too():
+    u, A, c, low, high = random_batch(8, 5, 4, 2)
+    direction = torch.ones_like(u)
+    _, expected = torch.func.jvp(lambda nominal: project(nominal, A, c, low, high).action, (u,), (direction,))
+    assert expected.abs().max() > 0
+    with forward_ad.dual_level():
+        action = project(forward_ad.make_dual(u, direction), A, c, low, high).action
+        torch.testing.assert_close(forward_ad.unpack_dual(action).tangent, expected)
 
 
 def test_a_layer_trains_inside_a_model():
