@@ -95,6 +95,17 @@ class TestDegenerateCases:
         rows, shifts = [[-1.0, -1.0]], [1.0]
         self._check(backend, [1e9, 1e9], rows, shifts, [-1, -1], [1, 1], Status.ACTIVE, [0.5, 0.5])
 
+    @pytest.mark.parametrize("distance", [1e12, 1e17, 1e300])
+    def test_nominal_action_as_far_away_as_numbers_go(self, backend, distance):
+        box = ([-1, -1], [1, 1], Status.ACTIVE, [1.0, -0.5])
+        self._check(backend, [distance, 0.3], [[-1.0, -1.0]], [0.5], *box)
+        self._check(backend, [distance, 0.3], [[-1.0, -1.0]], [0.5], *box, weight=[1e-4, 1e4])
+
+    def test_rows_whose_terms_overflow_are_not_passed_over(self, backend):
+        result = _one([-0.5, -0.5], [[1e307, 1e307]], [0.0], [-100, -100], [100, 100], backend=backend)
+        assert result.status == Status.ACTIVE
+        assert result.action.sum() >= -1e-9
+
     @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
     @pytest.mark.parametrize("where", ["u", "A", "c"])
     def test_not_finite(self, backend, value, where):
