@@ -57,7 +57,7 @@ def act_on_faces(problem: Problem, faces: Tensor) -> Tensor:
     nominal = torch.where(valid[:, None], problem.u.double(), 0.0)
 
     may_give_way = (slots < rows) & (faces[:, :1] > 0)
-    used = _independent(weight.detach(), normal.detach(), may_give_way, used)
+    used = independent(_directions(weight, normal, may_give_way), used)
     normal = torch.where(used[..., None], normal, 0.0)
     shift = torch.where(used, shifts.gather(1, picked), 0.0)
     relaxed = used & may_give_way
@@ -76,21 +76,25 @@ def act_on_faces(problem: Problem, faces: Tensor) -> Tensor:
     return torch.linalg.solve(system, right[..., None])[:, :dim, 0]
 
 
-def _independent(weight: Tensor, normal: Tensor, may_give_way: Tensor, used: Tensor) -> Tensor:
-    """Which of the used faces add a direction to those before them, the slack one of them: Gram-Schmidt, twice."""
-    root = torch.linalg.cholesky(weight)
-    scaled = torch.linalg.solve_triangular(root, normal.transpose(1, 2), upper=False).transpose(1, 2)
-    scaled = scaled / scaled.abs().amax(-1, keepdim=True)
-    unit = scaled / scaled.norm(dim=-1, keepdim=True)
-    lifted = torch.cat([unit, may_give_way.to(unit.dtype)[..., None]], dim=2)
-    basis, kept = lifted[:, :0], []
-    for rest in torch.where(used[..., None], lifted, 0.0).unbind(1):
+def independent(directions: Tensor, used: Tensor) -> Tensor:
+    """Which of the used ``directions (B, F, n)`` add something to those before them: Gram-Schmidt, twice."""
+    basis, kept = directions[:, :0], []
+    for rest in torch.where(used[..., None], directions, 0.0).unbind(1):
         for _ in range(2):
             rest = rest - (basis.transpose(1, 2) @ (basis @ rest[..., None]))[..., 0]
         length = rest.norm(dim=-1, keepdim=True)
         kept.append(length[:, 0] > INDEPENDENT)
         basis = torch.cat([basis, torch.where(kept[-1][:, None], rest / length, 0.0)[:, None]], dim=1)
     return torch.stack(kept, dim=1)
+
+
+def _directions(weight: Tensor, normal: Tensor, may_give_way: Tensor) -> Tensor:
+    """Unit normals in the metric of the weight, the slack as one more coordinate, without gradient."""
+    root = torch.linalg.cholesky(weight.detach())
+    scaled = torch.linalg.solve_triangular(root, normal.detach().transpose(1, 2), upper=False).transpose(1, 2)
+    scaled = scaled / scaled.abs().amax(-1, keepdim=True)
+    unit = scaled / scaled.norm(dim=-1, keepdim=True)
+    return torch.cat([unit, may_give_way.to(unit.dtype)[..., None]], dim=2)
 
 
 def _assemble(weight: Tensor, pull: Tensor, lift: Tensor, normal: Tensor, used: Tensor) -> Tensor:

@@ -77,6 +77,7 @@ class TestDegenerateCases:
         box = ([0.2, -1], [0.2, 1], Status.INFEASIBLE, [0.2, 0.3])
         self._check(backend, [0.1, 0.3], [[1.0, 0.0]], [-1.0], *box, 0.8)
         self._check(backend, [0.9, 0.3], [[-1.0, 0.0]], [-1.0], *box, 1.2)
+        self._check(backend, [0.1, 0.9], [[1.0, 0.0], [0.0, -1.0]], [-1.0, -0.5], *box, 0.8)
 
     def test_one_action(self, backend):
         self._check(backend, [0.9], [[-2.0]], [1.0], [-1], [1], Status.ACTIVE, [0.5])

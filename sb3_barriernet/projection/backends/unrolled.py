@@ -15,7 +15,7 @@ from torch import Tensor
 
 from sb3_barriernet.projection.backends.endings import backup_action, round_into_box
 from sb3_barriernet.projection.backends.weights import factor_weight, refuse_unless
-from sb3_barriernet.projection.faces import act_on_faces, all_constraints
+from sb3_barriernet.projection.faces import act_on_faces, all_constraints, independent
 from sb3_barriernet.projection.problem import Problem
 from sb3_barriernet.projection.result import Projection
 from sb3_barriernet.projection.status import Status
@@ -296,6 +296,11 @@ def _faces(state: State, table: Table, valid: Tensor, rows: int) -> Tensor:
     doubled = (state.slots[:, :, None] == culprits[:, None, :]).any(2)
     others = torch.where(doubled, -1, state.slots)
     everyone = torch.cat([culprits, others], dim=1)
+    # One that says what others say must not take the place of one that does not.
+    picked = everyone.clamp(min=0)
+    slack = (table.lifts.gather(1, picked) * relaxed)[..., None]
+    directions = torch.cat([_pick(table.normals, picked), slack], dim=2)
+    everyone = torch.where(independent(directions, everyone >= 0), everyone, -1)
     order = torch.argsort((everyone < 0).to(torch.int8), dim=1, stable=True)
     kept = everyone.gather(1, order)[:, : state.culprits.shape[1]]
     kept = torch.where(valid[:, None], kept, -1)
