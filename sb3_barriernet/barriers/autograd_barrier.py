@@ -78,7 +78,7 @@ class AutogradBarrier:
         return values.detach().numpy().reshape(*x.shape[:-1], -1)
 
     def _states(self, x: np.ndarray) -> np.ndarray:
-        x = np.asarray(x, dtype=np.float64)
+        x = np.asarray(x, dtype=np.float64, order="C")  # torch reads no array backwards
         if x.shape[-1:] != (self.system.state_dim,):
             raise RowShapeError(
                 f"Found states of shape {x.shape}; expected (..., {self.system.state_dim}): "

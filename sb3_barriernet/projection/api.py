@@ -6,6 +6,7 @@ import importlib.util
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from sb3_barriernet.projection.problem import Vector, make_problem
 from sb3_barriernet.projection.registry import ACTIVE_SET, get_backend
@@ -49,7 +50,8 @@ def project(
     without being pushed (a tie), the face counts as inactive unless the solver happened to stop on it; both are
     subgradients. Where the least violation of an infeasible sample is attained by more than one action, turning a
     contradicting row would make the solution jump; its gradient counts the row's shift only. Second derivatives are
-    exact too, and ``torch.func``, ``torch.compile`` and ``torch.export`` work through the ``"torch"`` backend.
+    exact too, and ``torch.func``, forward mode, ``torch.compile`` and ``torch.export`` work through the ``"torch"``
+    backend.
 
     :param u_nom: nominal actions ``(B, M)``, float32 or float64; the result has the same dtype
     :param A: row coefficients ``(B, K, M)``; any strides
@@ -67,6 +69,7 @@ def project(
     :raises BackendError: if there is no such backend, or it cannot work on these tensors
     """
     traced = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
+    traced = traced or forward_ad._current_level >= 0
     solve = get_backend(backend or ("active_set" if _HAS_NUMBA and not traced else "torch"))
     repeated = repeat(u_nom, A, c, low, high, weight, backup) if solve is ACTIVE_SET and not traced else None
     return repeated or solve(make_problem(u_nom, A, c, low, high, weight, backup))

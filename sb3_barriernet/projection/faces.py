@@ -11,6 +11,9 @@ from torch import Tensor
 
 from sb3_barriernet.projection.problem import Problem
 
+INDEPENDENT = 1e-12
+"""A unit normal that lies this close to the span of others counts as part of it, as in the compiled kernels."""
+
 
 def full_weight(problem: Problem) -> Tensor:
     """The weight as matrices ``(B, M, M)``, symmetric."""
@@ -39,7 +42,8 @@ def act_on_faces(problem: Problem, faces: Tensor) -> Tensor:
 
         W (u - u_nom) - N' y = 0        s - e' y = 0        N u + e s + c = 0
 
-    On a feasible sample ``e = 0``. On a relaxed one the constraints determine ``s``, whatever it costs.
+    On a feasible sample ``e = 0``. On a relaxed one the constraints determine ``s``, whatever it costs. A face that
+    says what those before it say already, such as the second bound of an action without a range, does not count.
     """
     valid = faces[:, 0] >= 0
     slots = faces[:, 1:].long()
@@ -48,13 +52,15 @@ def act_on_faces(problem: Problem, faces: Tensor) -> Tensor:
     normals, shifts = all_constraints(problem)
     picked = slots.clamp(min=0)
     normal = normals.gather(1, picked[..., None].expand(*picked.shape, dim))
-    normal = torch.where(used[..., None], normal, 0.0)
-    shift = torch.where(used, shifts.gather(1, picked), 0.0)
     identity = torch.eye(dim, dtype=torch.float64, device=faces.device)
     weight = torch.where(valid[:, None, None], full_weight(problem), identity)
     nominal = torch.where(valid[:, None], problem.u.double(), 0.0)
 
-    relaxed = used & (slots < rows) & (faces[:, :1] > 0)
+    may_give_way = (slots < rows) & (faces[:, :1] > 0)
+    used = independent(_directions(weight, normal, may_give_way), used)
+    normal = torch.where(used[..., None], normal, 0.0)
+    shift = torch.where(used, shifts.gather(1, picked), 0.0)
+    relaxed = used & may_give_way
     scaled = torch.linalg.solve(weight, normal.transpose(1, 2)).transpose(1, 2)
     square = torch.where(relaxed, (normal * scaled).sum(-1), 1.0)
     lift = torch.where(relaxed, square.sqrt(), 0.0)
@@ -68,6 +74,27 @@ def act_on_faces(problem: Problem, faces: Tensor) -> Tensor:
     force = (weight @ nominal[..., None])[..., 0]
     right = torch.cat([force, torch.zeros_like(force[:, :1]), -shift], dim=1)
     return torch.linalg.solve(system, right[..., None])[:, :dim, 0]
+
+
+def independent(directions: Tensor, used: Tensor) -> Tensor:
+    """Which of the used ``directions (B, F, n)`` add something to those before them: Gram-Schmidt, twice."""
+    basis, kept = directions[:, :0], []
+    for rest in torch.where(used[..., None], directions, 0.0).unbind(1):
+        for _ in range(2):
+            rest = rest - (basis.transpose(1, 2) @ (basis @ rest[..., None]))[..., 0]
+        length = rest.norm(dim=-1, keepdim=True)
+        kept.append(length[:, 0] > INDEPENDENT)
+        basis = torch.cat([basis, torch.where(kept[-1][:, None], rest / length, 0.0)[:, None]], dim=1)
+    return torch.stack(kept, dim=1)
+
+
+def _directions(weight: Tensor, normal: Tensor, may_give_way: Tensor) -> Tensor:
+    """Unit normals in the metric of the weight, the slack as one more coordinate, without gradient."""
+    root = torch.linalg.cholesky(weight.detach())
+    scaled = torch.linalg.solve_triangular(root, normal.detach().transpose(1, 2), upper=False).transpose(1, 2)
+    scaled = scaled / scaled.abs().amax(-1, keepdim=True)
+    unit = scaled / scaled.norm(dim=-1, keepdim=True)
+    return torch.cat([unit, may_give_way.to(unit.dtype)[..., None]], dim=2)
 
 
 def _assemble(weight: Tensor, pull: Tensor, lift: Tensor, normal: Tensor, used: Tensor) -> Tensor:

@@ -44,6 +44,14 @@ def test_a_network_is_a_barrier():
             np.testing.assert_allclose(rows[..., j] + rows[..., 2], slope, atol=1e-7)
 
 
+def test_states_may_lie_in_memory_as_they_like():
+    barrier = AutogradBarrier(double_integrator(1), lambda x: 1.0 - x[:1], degree=2, margin=0.0)
+    x = np.random.default_rng(1).normal(size=(5, 2))
+    for view in (x[0, ::-1], x[::-1], x[:, ::-1], np.asfortranarray(x), np.broadcast_to(x[0], (3, 2))):
+        np.testing.assert_array_equal(barrier.rows(view), barrier.rows(view.copy()))
+        np.testing.assert_array_equal(barrier.start_values(view), barrier.start_values(view.copy()))
+
+
 def test_degrees_that_the_action_contradicts_are_refused():
     system = double_integrator(1)
     with pytest.raises(ConfigurationError, match="does not enter derivative 1"):

@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from torch.autograd import forward_ad
 
 from sb3_barriernet.errors import BackendError, ConfigurationError, RowShapeError
 from sb3_barriernet.projection import ProjectionLayer, Status, project, register_backend
@@ -89,6 +90,13 @@ def test_active_set_refuses_func_transforms_with_advice():
     u, A, c, low, high = random_batch(2, 3, 5, 2)
     with pytest.raises(BackendError, match="backend='torch'"):
         torch.func.vmap(lambda x: project(x, A, c, low, high, backend="active_set").action)(u[None])
+
+
+def test_active_set_refuses_forward_mode_with_advice():
+    u, A, c, low, high = random_batch(2, 3, 5, 2)
+    project(u, A, c, low, high)
+    with forward_ad.dual_level(), pytest.raises(BackendError, match="backend='torch'"):
+        project(forward_ad.make_dual(u, u), A, c, low, high, backend="active_set")
 
 
 def test_wrong_shapes_and_types_get_advice():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.autograd import forward_ad
 
 from sb3_barriernet.projection import ProjectionLayer, Status, project
 from tests.projection.oracles import matrix, random_batch, random_weight
@@ -66,6 +67,20 @@ def test_second_derivatives_match_finite_differences(kind, backend):
     inputs = _differentiable(problem, weight, keep)
     check = torch.autograd.gradgradcheck
     assert check(lambda *x: _action(*x, backend=backend), inputs, eps=1e-7, atol=1e-5, rtol=1e-3, fast_mode=True)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_faces_that_say_what_others_say_do_not_count(backend):
+    low, high = torch.tensor([0.2, -1.0], dtype=torch.float64), torch.tensor([0.2, 1.0], dtype=torch.float64)
+    u = torch.tensor([[0.1, 0.3]], dtype=torch.float64, requires_grad=True)
+    A, c = torch.tensor([[[1.0, 0.0]]], dtype=torch.float64), torch.tensor([[-1.0]], dtype=torch.float64)
+    result = project(u, A, c, low, high, backend=backend)
+    assert result.faces.tolist()[0][0] == 2
+    assert -1 not in result.faces[0]  # the row out of reach, and both bounds of the action without a range
+    (first,) = torch.autograd.grad(result.action.square().sum(), u, create_graph=True)
+    torch.testing.assert_close(first, torch.tensor([[0.0, 0.6]], dtype=torch.float64))
+    (second,) = torch.autograd.grad(first.sum(), u)
+    torch.testing.assert_close(second, torch.tensor([[0.0, 2.0]], dtype=torch.float64))
 
 
 @pytest.mark.parametrize("kind", WEIGHTS)
@@ -150,6 +165,16 @@ def test_func_transforms_work():
     torch.testing.assert_close(jacobian, reference)
     stacked = torch.stack([u, 2 * u, -u])
     torch.testing.assert_close(torch.func.vmap(act)(stacked), torch.stack([act(part) for part in stacked]))
+
+
+def test_forward_mode_works_too():
+    u, A, c, low, high = random_batch(8, 5, 4, 2)
+    direction = torch.ones_like(u)
+    _, expected = torch.func.jvp(lambda nominal: project(nominal, A, c, low, high).action, (u,), (direction,))
+    assert expected.abs().max() > 0
+    with forward_ad.dual_level():
+        action = project(forward_ad.make_dual(u, direction), A, c, low, high).action
+        torch.testing.assert_close(forward_ad.unpack_dual(action).tangent, expected)
 
 
 def test_a_layer_trains_inside_a_model():

@@ -73,6 +73,12 @@ class TestDegenerateCases:
         self._check(backend, [0.9, 0.3], [[1.0, 0.0]], [0.0], [0.2, -1], [0.2, 1], Status.INACTIVE, [0.2, 0.3])
         self._check(backend, [0.9, 0.3], [[1.0, 1.0]], [-1.0], [0.2, -1], [0.2, 1], Status.ACTIVE, [0.2, 0.8])
 
+    def test_row_out_of_reach_of_a_box_without_width(self, backend):
+        box = ([0.2, -1], [0.2, 1], Status.INFEASIBLE, [0.2, 0.3])
+        self._check(backend, [0.1, 0.3], [[1.0, 0.0]], [-1.0], *box, 0.8)
+        self._check(backend, [0.9, 0.3], [[-1.0, 0.0]], [-1.0], *box, 1.2)
+        self._check(backend, [0.1, 0.9], [[1.0, 0.0], [0.0, -1.0]], [-1.0, -0.5], *box, 0.8)
+
     def test_one_action(self, backend):
         self._check(backend, [0.9], [[-2.0]], [1.0], [-1], [1], Status.ACTIVE, [0.5])
         self._check(backend, [0.9], [[-1.0], [1.0]], [-0.5, 0.0], [-1], [1], Status.INFEASIBLE, [-0.25], 0.25)
@@ -89,6 +95,17 @@ class TestDegenerateCases:
     def test_nominal_action_a_million_ranges_away(self, backend):
         rows, shifts = [[-1.0, -1.0]], [1.0]
         self._check(backend, [1e9, 1e9], rows, shifts, [-1, -1], [1, 1], Status.ACTIVE, [0.5, 0.5])
+
+    @pytest.mark.parametrize("distance", [1e12, 1e17, 1e300])
+    def test_nominal_action_as_far_away_as_numbers_go(self, backend, distance):
+        box = ([-1, -1], [1, 1], Status.ACTIVE, [1.0, -0.5])
+        self._check(backend, [distance, 0.3], [[-1.0, -1.0]], [0.5], *box)
+        self._check(backend, [distance, 0.3], [[-1.0, -1.0]], [0.5], *box, weight=[1e-4, 1e4])
+
+    def test_rows_whose_terms_overflow_are_not_passed_over(self, backend):
+        result = _one([-0.5, -0.5], [[1e307, 1e307]], [0.0], [-100, -100], [100, 100], backend=backend)
+        assert result.status == Status.ACTIVE
+        assert result.action.sum() >= -1e-9
 
     @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
     @pytest.mark.parametrize("where", ["u", "A", "c"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from torch._C import _are_functorch_transforms_active
+from torch.autograd import forward_ad
 
 from sb3_barriernet.errors import BackendError
 from sb3_barriernet.projection.backends.active_set_forward import locate, run
@@ -17,12 +18,13 @@ def solve(problem: Problem) -> Projection:
     Tensors of another device travel to the CPU and back, which takes a tenth of a millisecond; iterating there takes
     tens of them.
 
-    :raises BackendError: inside a `torch.func` transform, where there is no memory to read
+    :raises BackendError: inside a `torch.func` transform, where there is no memory to read, and in forward mode, whose
+        tangents are not in it
     """
-    if _are_functorch_transforms_active():
+    if _are_functorch_transforms_active() or forward_ad._current_level >= 0:
         raise BackendError(
-            "Found a `torch.func` transform; the backend 'active_set' reads the memory of tensors, which have none "
-            "there. Use `backend='torch'`, or leave `backend` out to have it chosen."
+            "Found a `torch.func` transform or forward mode; the backend 'active_set' reads the memory of tensors, "
+            "which have none there, or more than that. Use `backend='torch'`, or leave `backend` out to have it chosen."
         )
     if not problem.u.is_cpu:
         return _solve_here(problem)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from sb3_barriernet.projection.backends.endings import backup_action, round_into_box
 from sb3_barriernet.projection.backends.weights import factor_weight, refuse_unless
-from sb3_barriernet.projection.faces import act_on_faces, all_constraints
+from sb3_barriernet.projection.faces import act_on_faces, all_constraints, independent
 from sb3_barriernet.projection.problem import Problem
 from sb3_barriernet.projection.result import Projection
 from sb3_barriernet.projection.status import Status
@@ -32,6 +32,9 @@ CONTRIBUTES = 1e-12
 RELAXED = 1e-10
 """As in the compiled kernels, ten times or more as wide: normal equations stand in for orthogonal bases."""
 
+HOLDS = 1e-9
+"""Violation, relative to the terms that cancel in a row, up to which a solution is one; ``RELAXED`` grants a tenth."""
+
 
 class Table(NamedTuple):
     """All constraints in scaled actions: ``normals . v >= offsets - slack * lifts``."""
@@ -42,6 +45,10 @@ class Table(NamedTuple):
     sizes: Tensor
     lifts: Tensor
     start: Tensor
+    """(B, M) where to begin: at the clip under a diagonal weight, however far away the nominal action is"""
+    slots: Tensor
+    """(B, M) constraints that are active there, -1 for none"""
+    multipliers: Tensor
     """(B, M)"""
     hopeless: Tensor
     """(B,) some row is broken whatever the action"""
@@ -114,13 +121,17 @@ def _make_table(problem: Problem) -> Table:
     rows = A.shape[1]
     normals, shifts = all_constraints(problem)
     nominal = u.double()
+    lower = rows + torch.arange(dim, device=A.device)
     if weight is None or weight.ndim == 1:
         scale = torch.ones(dim, dtype=A.dtype, device=A.device) if weight is None else weight.sqrt()
-        start, scaled = nominal * scale, normals / scale
+        start, scaled = nominal.clamp(low, high) * scale, normals / scale
+        slots = torch.where(nominal < low, lower, torch.where(nominal > high, lower + dim, -1))
+        multipliers = (nominal * scale - start).abs()
     else:
         factors = factor_weight(weight)
         start = (nominal[:, None, :] @ factors[..., 0, :, :])[:, 0]
         scaled = normals @ factors[..., 1, :, :].transpose(-1, -2)
+        slots, multipliers = torch.full_like(lower, -1).expand(start.shape), torch.zeros_like(start)
     largest = scaled.abs().amax(-1, keepdim=True)
     direction = scaled / torch.where(largest > 0, largest, 1.0)
     norm = largest[..., 0] * direction.norm(dim=-1)
@@ -131,13 +142,11 @@ def _make_table(problem: Problem) -> Table:
     lifts[:, :rows] = 1.0
     offsets = torch.where(plays, offsets, -1.0)
     unit = torch.where(plays[..., None], direction / torch.where(norm > 0, direction.norm(dim=-1), 1.0)[..., None], 0.0)
-    reach = torch.where(torch.isfinite(low), low.abs(), 0.0)
-    reach = torch.maximum(reach, torch.where(torch.isfinite(high), high.abs(), 0.0))
-    reach = torch.maximum(reach, nominal.clamp(low, high).abs())
-    terms = (normals.abs() @ reach[..., None])[..., 0] / torch.where(norm > 0, norm, 1.0)
+    reach = torch.maximum(_finite_reach(problem), nominal.clamp(low, high).abs())
+    terms = ((normals / torch.where(norm > 0, norm, 1.0)[..., None]).abs() @ reach[..., None])[..., 0]
     sizes = terms * lifts + torch.where(torch.isfinite(offsets), offsets.abs(), 0.0)
     hopeless = (~plays[:, :rows] & (c < 0)).any(1)
-    return Table(unit, offsets, sizes, lifts, start, hopeless)
+    return Table(unit, offsets, sizes, lifts, start, slots, multipliers, hopeless)
 
 
 def _iterate(table: Table) -> State:
@@ -147,8 +156,8 @@ def _iterate(table: Table) -> State:
     zero = torch.zeros(batch, dtype=torch.float64, device=device)
     state = State(
         table.start,
-        none,
-        torch.zeros_like(table.start),
+        table.slots,
+        table.multipliers,
         none[:, 0],
         zero,
         zero,
@@ -258,8 +267,8 @@ def _relax(table: Table, state: State, along: Tensor, gap: Tensor, incoming: Ten
     step = torch.maximum(gap / torch.where(share > 0, share, 1.0), state.floor * size)
     return State(
         table.start,
-        torch.full_like(state.slots, -1),
-        torch.zeros_like(state.multipliers),
+        table.slots,
+        table.multipliers,
         torch.full_like(state.incoming, -1),
         torch.zeros_like(state.multiplier),
         state.slack + step,
@@ -287,6 +296,11 @@ def _faces(state: State, table: Table, valid: Tensor, rows: int) -> Tensor:
     doubled = (state.slots[:, :, None] == culprits[:, None, :]).any(2)
     others = torch.where(doubled, -1, state.slots)
     everyone = torch.cat([culprits, others], dim=1)
+    # One that says what others say must not take the place of one that does not.
+    picked = everyone.clamp(min=0)
+    slack = (table.lifts.gather(1, picked) * relaxed)[..., None]
+    directions = torch.cat([_pick(table.normals, picked), slack], dim=2)
+    everyone = torch.where(independent(directions, everyone >= 0), everyone, -1)
     order = torch.argsort((everyone < 0).to(torch.int8), dim=1, stable=True)
     kept = everyone.gather(1, order)[:, : state.culprits.shape[1]]
     kept = torch.where(valid[:, None], kept, -1)
@@ -299,10 +313,14 @@ def _finish(problem: Problem, clean: Problem, table: Table, faces: Tensor, valid
     rows = problem.A.shape[1]
     low, high = clean.low, clean.high
     action = act_on_faces(clean, faces)
-    exact = torch.where(_on(faces, rows, dim), low, torch.where(_on(faces, rows + dim, dim), high, action))
+    # Once more, from nearby: a far nominal action leaves its rounding.
+    exact = act_on_faces(clean._replace(u=action.detach()), faces)
+    exact = torch.where(_on(faces, rows, dim), low, torch.where(_on(faces, rows + dim, dim), high, exact))
     exact = torch.minimum(torch.maximum(exact, low), high).detach()
     slack = (-((clean.A @ exact[..., None])[..., 0] + clean.c)).amax(1) if rows else exact[:, 0] * 0
-    infeasible = valid & ((faces[:, 0] > 0) | table.hopeless)
+    infeasible = (faces[:, 0] > 0) | table.hopeless
+    valid = valid & torch.isfinite(exact).all(1) & (infeasible | _rows_hold(clean, exact))
+    infeasible = valid & infeasible
     touched = ((faces[:, 1:] >= 0) & (faces[:, 1:] < rows)).any(1)
     status = torch.where(touched, int(Status.ACTIVE), int(Status.INACTIVE))
     status = torch.where(infeasible, int(Status.INFEASIBLE), status)
@@ -314,6 +332,22 @@ def _finish(problem: Problem, clean: Problem, table: Table, faces: Tensor, valid
     # The value is the exact one, the gradient that of the linear system.
     change = torch.where(valid[:, None], action - action.detach(), 0.0).to(rounded.dtype)
     return Projection(rounded + change, slack, status.to(torch.int8), faces, rows)
+
+
+def _rows_hold(problem: Problem, action: Tensor) -> Tensor:
+    """Whether every row holds up to rounding, ``(B,)``."""
+    largest = problem.A.abs().amax(-1)
+    largest = torch.where(largest > 0, largest, 1.0)
+    coefficients, shifts = problem.A / largest[..., None], problem.c / largest
+    reach = torch.maximum(action.abs(), _finite_reach(problem))
+    size = (coefficients.abs() @ reach[..., None])[..., 0] + shifts.abs()
+    return ((coefficients @ action[..., None])[..., 0] + shifts >= -HOLDS * size).all(1)
+
+
+def _finite_reach(problem: Problem) -> Tensor:
+    """The larger of the bounds that are finite, ``(B, M)``, 0 where none is."""
+    bounds = torch.stack([problem.low, problem.high]).detach().abs()
+    return torch.where(torch.isfinite(bounds), bounds, 0.0).amax(0)
 
 
 def _on(faces: Tensor, first: int, dim: int) -> Tensor:
