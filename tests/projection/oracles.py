@@ -41,11 +41,12 @@ def enumerate_projection(
 def least_violation(
     A: np.ndarray, c: np.ndarray, low: np.ndarray, high: np.ndarray, W: np.ndarray
 ) -> tuple[float, np.ndarray]:
-    """Least worst violation of the rows, over their norms in the metric of ``W``; and those norms."""
+    """Least worst violation of the rows that have coefficients, over their norms in the metric of ``W``; and norms."""
     norms = np.sqrt(np.einsum("ki,ij,kj->k", A, np.linalg.inv(W), A))
-    table = np.hstack([-A / norms[:, None], -np.ones((len(c), 1))])
+    some = norms > 0.0
+    table = np.column_stack([-A[some], -norms[some]])
     bounds = [*zip(low, high, strict=True), (0.0, None)]
-    return linprog([0.0] * len(low) + [1.0], table, c / norms, bounds=bounds, method="highs").fun, norms
+    return linprog([0.0] * len(low) + [1.0], table, c[some], bounds=bounds, method="highs").fun, norms
 
 
 def random_batch(seed: int, batch: int, rows: int, dim: int, shift: float = 0.8) -> tuple[torch.Tensor, ...]:

@@ -37,8 +37,11 @@ STALLED = 2
 
 
 @kernel
-def most_violated(columns, solution, slack, first):
-    """The most violated constraint from ``first`` on that is not active, -1 for none; and its residual."""
+def most_violated(columns, solution, slack, first, travel):
+    """The most violated constraint from ``first`` on that is not active, -1 for none; and its residual.
+
+    :param travel: how far ``v`` has come, to which rounding errors are relative, too: a bound at 0 has no size
+    """
     dim = solution.width - 1
     row = 8 * columns.width
     zero, firsts = fill(0.0), fill(np.float64(first))
@@ -50,7 +53,8 @@ def most_violated(columns, solution, slack, first):
             r += load(here + j * row) * fill(solution[0, j])
         known = count_from(np.float64(i))
         counts = (load(here + (dim + 3) * row) == zero) & (known >= firsts)
-        worse = counts & (r < worst) & (r < fill(-FEASIBILITY) * load(here + (dim + 1) * row))
+        size = load(here + (dim + 1) * row) + fill(travel)
+        worse = counts & (r < worst) & (r < fill(-FEASIBILITY) * size)
         worst = choose(worse, r, worst)
         index = choose(worse, known, index)
     least = smallest(worst)
@@ -116,12 +120,14 @@ def dual_step(solution, corner, count):
 
 
 @kernel
-def solve_dual(table, columns, solution, basis, corner, active, count, slack, first):
+def solve_dual(table, columns, solution, basis, corner, active, count, slack, first, travel, reach):
     """Continue from ``count`` active constraints until constraints ``first`` and later hold.
 
     A contradiction is a combination with positive weights of ``count + 1`` constraints whose normals cancel.
 
-    :return: outcome and number of active constraints
+    :param travel: how far ``v`` has come already
+    :param reach: size of the largest constraint; coming from farther away makes constraints no less exact
+    :return: outcome, number of active constraints, and how far ``v`` has come
     """
     dim = solution.width - 1
     incoming = -1
@@ -129,10 +135,10 @@ def solve_dual(table, columns, solution, basis, corner, active, count, slack, fi
     multiplier = 0.0
     for _ in range(20 + 8 * columns.width):
         if incoming < 0:
-            incoming, violation = most_violated(columns, solution, slack, first)
+            incoming, violation = most_violated(columns, solution, slack, first, min(travel, reach))
             multiplier = 0.0
         if incoming < 0:
-            return OPTIMAL, count
+            return OPTIMAL, count, travel
         length = append(table, solution, basis, corner, count, incoming)
         step, leaving = dual_step(solution, corner, count)
         if leaving < 0 and length == 0.0:
@@ -141,7 +147,7 @@ def solve_dual(table, columns, solution, basis, corner, active, count, slack, fi
                 active[1, i] = active[0, i]
             solution[3, count] = 1.0
             active[1, count] = incoming
-            return CONTRADICTION, count
+            return CONTRADICTION, count, travel
         # A violation that rounding has already closed still has to be added: its multiplier counts.
         full = length > 0.0 and max(-violation, 0.0) <= step * length * length
         if full:
@@ -150,6 +156,7 @@ def solve_dual(table, columns, solution, basis, corner, active, count, slack, fi
             solution[1, i] -= step * solution[3, i]
         multiplier += step
         if length > 0.0:
+            travel += step * length
             violation += step * length * length
             for j in range(dim):
                 solution[0, j] += step * length * basis[count, j]
@@ -166,4 +173,4 @@ def solve_dual(table, columns, solution, basis, corner, active, count, slack, fi
             active[0, i] = active[0, i + 1]
             solution[1, i] = solution[1, i + 1]
             append(table, solution, basis, corner, i, active[0, i])
-    return STALLED, count
+    return STALLED, count, travel

@@ -14,7 +14,7 @@ import numpy as np
 
 from sb3_barriernet.projection.kernels import layout
 from sb3_barriernet.projection.kernels.compiling import entry, kernel
-from sb3_barriernet.projection.kernels.dual import CONTRADICTION, OPTIMAL, append, solve_dual
+from sb3_barriernet.projection.kernels.dual import CONTRADICTION, CONTRIBUTES, OPTIMAL, append, solve_dual
 from sb3_barriernet.projection.kernels.lanes import LANES
 from sb3_barriernet.projection.kernels.layout import PENDING
 from sb3_barriernet.projection.kernels.sample import (
@@ -162,7 +162,7 @@ def read_contradiction(table, solution, active, count, slack):
     kept = 0
     for i in range(count + 1):
         weight = solution[3, i]
-        if weight > 0.0:
+        if weight > CONTRIBUTES:
             k = active[1, i]
             r = slack * table[k, dim + 2] - table[k, dim]
             for j in range(dim):
@@ -186,14 +186,23 @@ def relax_and_solve(table, columns, root, unroot, local, solution, basis, corner
     floor = 1e-16
     size = 0.0
     culprits = 0
+    reach = 0.0
+    for i in range(columns.width):
+        reach = max(reach, columns[solution.width, i])
     for _ in range(LIFTS):
         count = start_solution(table, columns, root, local, solution, basis, corner, active, rows, skewed)
         outcome = OPTIMAL
+        travel = 0.0
+        if skewed:  # scaled actions are sums, with the rounding of their largest term
+            for i in range(solution.width - 1):
+                travel += abs(solution[0, i])
         # The box first: a row that holds at the box projection must not count as an intervention.
         for stage in range(0 if skewed else 1, 2):
             if outcome == OPTIMAL:
                 first = rows - stage * rows
-                outcome, count = solve_dual(table, columns, solution, basis, corner, active, count, slack, first)
+                outcome, count, travel = solve_dual(
+                    table, columns, solution, basis, corner, active, count, slack, first, travel, reach
+                )
         if outcome == OPTIMAL:
             return count, culprits if slack > RELAXED * size else 0, slack
         step = 0.0

@@ -1,0 +1,65 @@
+"""Rows that tie: whole coefficients, parallel faces, corners where many meet, bounds at 0."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from sb3_barriernet.projection import Status, project
+from tests.projection.oracles import least_violation
+
+D = torch.float64
+GENERAL = np.array([[3.0, 1.0, 0.0, -1.0], [1.0, 2.0, 1.0, 0.0], [0.0, 1.0, 4.0, 1.0], [-1.0, 0.0, 1.0, 2.0]])
+
+
+def tied(size, rows, dim, shifts, seed):
+    """Nominal actions, rows and offsets of small whole and half numbers."""
+    generator = np.random.default_rng(seed)
+    A = generator.integers(-1, 2, size=(size, rows, dim)).astype(float)
+    c = generator.integers(*shifts, size=(size, rows)) / 2.0
+    return generator.integers(-4, 5, size=(size, dim)) / 2.0, A, c
+
+
+def worst_violation(action, A, c, norms):
+    """Of the rows that have coefficients."""
+    some = norms > 0.0
+    return max(0.0, np.max(-(A[some] @ action + c[some]) / norms[some], initial=0.0))
+
+
+@pytest.mark.parametrize(
+    "weight", [np.eye(4), np.diag([1.0, 2.0, 3.0, 4.0]), GENERAL], ids=["none", "diagonal", "full"]
+)
+def test_rows_that_tie_are_violated_as_little_as_possible(weight):
+    u, A, c = tied(300, 8, 4, (-2, 3), seed=3)
+    low, high = -np.ones(4), np.ones(4)
+    result = project(*map(torch.tensor, (u, A, c, low, high)), weight=torch.tensor(weight))
+    for i in range(len(u)):
+        least, norms = least_violation(A[i], c[i], low, high, weight)
+        assert worst_violation(result.action[i].numpy(), A[i], c[i], norms) == pytest.approx(least, abs=1e-9)
+
+
+def test_a_bound_that_rounding_alone_lets_contradict_keeps_out_of_it():
+    u, c = [[-1.5, 2.0, 1.0]], [[1.0, -0.5, 1.0, -0.5, -0.5, 0.0]]
+    A = [[[1.0, 0, -1], [-1, 0, 1], [1, 1, -1], [1, 1, 1], [1, -1, 1], [-1, 1, -1]]]
+    box = torch.ones(3, dtype=D)
+    result = project(*(torch.tensor(part, dtype=D) for part in (u, A, c)), -box, box)
+    least, norms = least_violation(np.array(A[0]), np.array(c[0]), -np.ones(3), np.ones(3), np.eye(3))
+    assert result.status == Status.INFEASIBLE
+    assert worst_violation(result.action[0].numpy(), np.array(A[0]), np.array(c[0]), norms) == pytest.approx(least)
+
+
+@pytest.mark.parametrize("box", [([0.0, -1, -1], [0.0, 1, 1]), ([0.0] * 3, [np.inf] * 3)], ids=["no width", "half"])
+@pytest.mark.parametrize(
+    "weight", [np.eye(3), np.diag([1.0, 2.0, 3.0]), GENERAL[:3, :3]], ids=["none", "diagonal", "full"]
+)
+def test_bounds_at_zero_are_as_exact_as_any(box, weight):
+    """A bound at 0 has no size of its own, so that every rounding error would break it."""
+    low, high = map(np.array, box)
+    u, A, c = tied(4000, 6, 3, (-1, 4), seed=7)
+    result = project(*map(torch.tensor, (u, A, c, low, high)), weight=torch.tensor(weight))
+    assert (result.status != Status.INVALID).sum() >= 3999  # 2 of 20,000 in the half space under a full weight
+    for i in range(150):
+        hopeless = ((np.abs(A[i]).sum(1) == 0) & (c[i] < 0)).any()
+        feasible = not hopeless and least_violation(A[i], c[i], low, high, weight)[0] < 1e-9
+        assert feasible == (int(result.status[i]) in (Status.INACTIVE, Status.ACTIVE))
