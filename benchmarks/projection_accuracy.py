@@ -5,8 +5,8 @@
     python benchmarks/projection_accuracy.py --problems 1000000 --out benchmarks/results/projection_accuracy.md
 
 Random and degenerate problems over 1 to 8 actions. Feasibility and actions are compared with quadprog. Where quadprog
-calls a problem infeasible, or the two disagree, the linear programme of the least violation decides (HiGHS, every
-such problem up to ``--linear`` of them for each number of actions, and every disagreement). Where the actions differ,
+calls a problem infeasible, or the two disagree, the linear programme of the least violation decides (HiGHS, the first
+``--linear`` such problems of every kind for each number of actions, and every disagreement). Where the actions differ,
 50-digit arithmetic decides.
 """
 
@@ -33,7 +33,7 @@ BORDER = 1e-9
 """A least violation below this, relative to the box, is as good as none: rounding decides the label."""
 
 KINDS = ["random", "duplicate rows", "opposite rows", "faces through one point", "grid coefficients", "mixed scales",
-         "padding", "nominal far away"]  # fmt: skip
+         "padding", "nominal far away", "whole coefficients", "bounds at 0"]  # fmt: skip
 
 
 def make_chunk(generator: np.random.Generator, dim: int, kind: str) -> tuple[np.ndarray, ...]:
@@ -59,7 +59,9 @@ def make_chunk(generator: np.random.Generator, dim: int, kind: str) -> tuple[np.
         A[:, ::2], c[:, ::2] = 0.0, 1.0
     elif kind == "nominal far away":
         u *= 1e6
-    return u, A, c, -np.ones(dim), np.ones(dim)
+    elif kind in ("whole coefficients", "bounds at 0"):
+        A, c, u = np.clip(np.round(A), -1, 1), np.round(2 * c) / 2, np.round(2 * u) / 2
+    return u, A, c, np.zeros(dim) if kind == "bounds at 0" else -np.ones(dim), np.ones(dim)
 
 
 def quadprog_one(u: np.ndarray, A: np.ndarray, c: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray | None:
@@ -113,13 +115,14 @@ def run_chunk(tally: Tally, data: tuple[np.ndarray, ...], linear: int) -> None:
     tally.error32 = max(tally.error32, (single.action.double() - exact32.action).abs().max().item())
     actions, status, faces = result.action.numpy(), result.status.numpy(), result.faces.numpy()[:, 1:]
     tally.counts += np.bincount(status, minlength=4)
+    stop = tally.linear + linear
     for i in range(len(u)):
         infeasible = status[i] == Status.INFEASIBLE
         if ((c[i] < 0) & (A[i] == 0).all(1)).any():  # A row without coefficients that is broken.
             tally.missed_infeasible += not infeasible
             continue
         reference = quadprog_one(u[i], A[i], c[i], low, high)
-        if infeasible != (reference is None) or (infeasible and tally.linear < linear):
+        if infeasible != (reference is None) or (infeasible and tally.linear < stop):
             check_violation(tally, data, i, actions[i], bool(infeasible))
         elif reference is not None:
             compare(tally, data, i, actions[i], faces[i], reference)
@@ -174,7 +177,7 @@ def check_violation(tally: Tally, data: tuple[np.ndarray, ...], i: int, action: 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--problems", type=int, default=1_000_000)
-    parser.add_argument("--linear", type=int, default=2000, help="linear programmes for each number of actions")
+    parser.add_argument("--linear", type=int, default=250, help="linear programmes for each kind")
     parser.add_argument("--seed", type=int, default=20260723)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "projection_accuracy.md")
     arguments = parser.parse_args()

@@ -164,6 +164,11 @@ def _refuse_unsaved_state(model: BaseAlgorithm) -> None:
             f"Found a {type(model).__name__}, whose saved models are not all of it: {what} left out. "
             "ResumableTraining is for BarrierPPO and PPO; use SB3's CheckpointCallback here."
         )
+    if model.use_sde:
+        raise ConfigurationError(
+            "Found use_sde=True; SB3 draws that noise before callbacks see the rollout, so that a resumed training "
+            "would be another. Leave use_sde out, or use SB3's CheckpointCallback here."
+        )
 
 
 def _refuse_other_settings(model: BaseAlgorithm, data: dict[str, Any], path: Path) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from sb3_barriernet.errors import GainError
+from sb3_barriernet.errors import ConfigurationError, GainError
 from sb3_barriernet.projection.layer import ProjectionLayer
 from sb3_barriernet.projection.problem import Vector
 from sb3_barriernet.projection.result import Projection
@@ -68,7 +68,13 @@ class BarrierLayer(nn.Module):
         """Project ``u_nom (B, M)`` onto ``rows (B, K, M + 2)``.
 
         :param log_kappa: ``(B, G)``, added to the layer's own: what a network makes of the situation
+        :raises ConfigurationError: if it has another shape
         """
+        if log_kappa is not None and log_kappa.shape != (len(u_nom), len(self.log_kappa)):
+            raise ConfigurationError(
+                f"Found log_kappa of shape {tuple(log_kappa.shape)}; expected ({len(u_nom)}, {len(self.log_kappa)}), "
+                "one for each gain of each sample. Rows get gains of their own by `gain_groups=range(num_rows)`."
+            )
         kappa = self.kappa(log_kappa)[..., self.groups]
         return self.projection(u_nom, *split_rows(rows, kappa))
 

@@ -6,7 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 import torch as th
-from stable_baselines3 import SAC
+from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 
@@ -197,6 +197,8 @@ def test_algorithms_that_are_not_saved_whole_are_refused(tmp_path):
         SAC("MultiInputPolicy", FilteredEnv(limited_point())).learn(2, ResumableTraining(tmp_path / "training"))
     with pytest.raises(ConfigurationError, match=r"Found a Distiller.*lessons.*teacher"):
         distill(gains(), total_timesteps=64, callback=ResumableTraining(tmp_path / "training"))
+    with pytest.raises(ConfigurationError, match="Leave use_sde out"):
+        PPO("MlpPolicy", "Pendulum-v1", use_sde=True, n_steps=8).learn(8, ResumableTraining(tmp_path / "training"))
     with pytest.raises(ConfigurationError, match="save_freq=0"):
         ResumableTraining(tmp_path / "training", save_freq=0)
 

@@ -104,3 +104,11 @@ def test_gains_outside_their_range_are_refused(kappa):
 def test_groups_that_do_not_fit_the_rows_are_refused():
     with pytest.raises(ConfigurationError, match="4 whole numbers"):
         BarrierLayer(K, LOW, HIGH, gain_groups=[0, 1])
+
+
+def test_gains_for_every_row_need_a_group_for_every_row():
+    u_nom, rows = problems()
+    with pytest.raises(ConfigurationError, match=r"expected \(\d+, 1\), one for each gain .* `gain_groups=range"):
+        BarrierLayer(K, LOW, HIGH)(u_nom, rows, torch.zeros(len(u_nom), K, dtype=torch.float64))
+    layer = BarrierLayer(K, LOW, HIGH, gain_groups=range(K))
+    layer(u_nom, rows, torch.zeros(len(u_nom), K, dtype=torch.float64))
