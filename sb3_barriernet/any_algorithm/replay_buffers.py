@@ -17,8 +17,8 @@ class SafeActionReplayBuffer(ReplayBuffer):
 
     The critic then learns what executed actions are worth, and nothing about those that the filter never lets pass,
     on which the actor asks it all the same. SB3's own buffer holds ``u_nom``: the critic learns what a proposal is
-    worth in the filtered environment, the same for all that the filter maps to one action. Of the two,
-    ``scripts/replay_study.py`` (ten seeds, two tasks) recommends this one.
+    worth in the filtered environment, the same for all that the filter maps to one action. Where that is most of them,
+    this buffer learns and the other does not (``scripts/replay_study.py``, ten seeds).
 
     Use: ``SAC("MlpPolicy", env, replay_buffer_class=SafeActionReplayBuffer)``.
     """
