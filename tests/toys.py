@@ -44,6 +44,15 @@ class DriftingPoint(gym.Env):
         return self.position.astype(np.float32)
 
 
+class Scribbling(DriftingPoint):
+    """Writes into the action that it is given."""
+
+    def step(self, action):
+        outcome = super().step(action)
+        action *= 0.0
+        return outcome
+
+
 class SpeedLimit:
     """The row ``u_x <= limit`` and padding; with an infinite limit nothing but padding."""
 

@@ -23,7 +23,7 @@ from sb3_barriernet import (
     ViolationCounter,
 )
 from sb3_barriernet.errors import ConfigurationError, MissingRowsError
-from tests.toys import DriftingPoint, SpeedLimit, limited_point, read_position
+from tests.toys import DriftingPoint, Scribbling, SpeedLimit, limited_point, read_position
 
 EXAMPLE = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "pendulum.py"))
 STEPS = 160
@@ -103,15 +103,6 @@ def test_info_says_what_was_done():
     np.testing.assert_allclose(info["safe_action"], [-1.0, 0.5])
     assert not info["intervention"]
     assert info["correction"] == 0.0
-
-
-class Scribbling(DriftingPoint):
-    """Writes into the action that it is given."""
-
-    def step(self, action):
-        outcome = super().step(action)
-        action *= 0.0
-        return outcome
 
 
 def test_what_was_executed_is_told_although_the_environment_writes_into_it():

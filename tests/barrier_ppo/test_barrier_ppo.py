@@ -20,7 +20,7 @@ from sb3_barriernet.barrier_ppo.nominal_policy import NominalMultiInputActorCrit
 from sb3_barriernet.envs.barrier_observation import BarrierObservation
 from sb3_barriernet.errors import ConfigurationError, NormalizedRowsError
 from tests.barrier_ppo.models import LIMIT, SETTINGS, KeepRollout, make_model, rollout
-from tests.toys import DriftingPoint, SpeedLimit, limited_point, read_position
+from tests.toys import DriftingPoint, Scribbling, SpeedLimit, limited_point, read_position
 
 
 def test_the_environment_receives_safe_actions_and_the_buffer_keeps_both():
@@ -211,15 +211,6 @@ def test_continued_training_equals_uninterrupted_training(tmp_path):
     assert model.num_timesteps == loaded.num_timesteps == 128
     for first, second in zip(model.policy.parameters(), loaded.policy.parameters(), strict=True):
         assert th.equal(first, second)
-
-
-class Scribbling(DriftingPoint):
-    """Writes into the action that it is given."""
-
-    def step(self, action):
-        outcome = super().step(action)
-        action *= 0.0
-        return outcome
 
 
 def test_what_was_executed_is_kept_although_an_environment_writes_into_it():
