@@ -110,10 +110,11 @@ def test_baseline_differs_from_barrierppo_in_what_a_filter_needs_only() -> None:
     ours, baseline = (yaml.safe_load(packaged_config(a).read_text("utf-8")) for a in ("barrierppo", "ppo"))  # type: ignore[union-attr]
     for env_id, block in baseline.items():
         same = {**block, "policy": "MlpPolicy", "correction_coef": ours[env_id]["correction_coef"]}
-        if "action_std" in ours[env_id]:  # a keyword of BarrierPPO, and of the baseline's policy
-            same["action_std"] = ours[env_id]["action_std"]
-            assert same.pop("policy_kwargs") == f"dict(action_std={same['action_std']})"
-        assert same == ours[env_id]
+        # Keywords of BarrierPPO, and of the baseline's policy.
+        shared = {name: ours[env_id][name] for name in ("action_std", "row_encoding") if name in ours[env_id]}
+        arguments = ", ".join(f"{name}={value!r}" for name, value in shared.items())
+        assert same.pop("policy_kwargs", "dict()") == f"dict({arguments})"
+        assert {**same, **shared} == ours[env_id]
 
 
 @pytest.mark.parametrize("algo", ["sac", "tqc"])
