@@ -168,7 +168,7 @@ class Canvas:
         box = [OVERSAMPLING * value for value in (x, top, x + width, bottom)]
         self._pen.rounded_rectangle(box, 4 * OVERSAMPLING, fill=GRID)
         if share > 0.0:
-            box[2] = OVERSAMPLING * (x + max(width * min(share, 1.0), 8))
+            box[2] = OVERSAMPLING * (x + max(width * min(share, 1.0), 9))  # room for both round ends
             self._pen.rounded_rectangle(box, 4 * OVERSAMPLING, fill=colour)
 
     def sample(self, x: float, colour: Colour, *, dashed: bool) -> float:
