@@ -321,7 +321,7 @@ class BarrierPPO(PPO):
             callback.update_locals(locals())
             if not callback.on_step():
                 # The next `learn` may go on from here, and old rows would not certify its first action.
-                self._last_obs, self._last_episode_starts = new_obs, dones  # type: ignore[assignment]
+                self._last_obs, self._last_episode_starts = new_obs, dones  # type: ignore[assignment]  # SB3 leaves tuples out
                 return False
 
             self._update_info_buffer(infos, dones)
