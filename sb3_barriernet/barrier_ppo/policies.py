@@ -182,7 +182,7 @@ class BarrierActorCriticPolicy(NominalActorCriticPolicy):
 
 
 def _surely_finite(observation: PyTorchObs) -> bool:
-    """Whether sums say that everything is a number, in a fifth of the time; that of finite numbers may overflow."""
+    """Whether sums say that everything is a number, which takes less time; that of finite numbers may overflow."""
     assert isinstance(observation, dict)
     return all(math.isfinite(value.sum()) for value in observation.values())
 
