@@ -3,8 +3,8 @@
     python scripts/tune.py studies/tuning.yml --workers 2
     python scripts/tune.py studies/tuning.yml --trials 100 --timesteps 100000 --workers 2
 
-The study's only method is the block that is tuned, on each of its environments. The best trial is trained beside it for
-the whole budget, on the study's seeds, and a rule that the report states says which of the two is better. What is
+The block of every method is tuned, on each of its environments. The best trial is trained beside it for the whole
+budget, on the study's seeds, and a rule that the report states says which of the two is better. What is
 finished is not repeated: the same command goes on after a kill at any moment, or with more trials. --reuse takes over
 what the reports of other studies hold, if it means the same, instead of training again.
 """
@@ -29,7 +29,7 @@ from sb3_barriernet.report.tuning import write_tuning_report
 from sb3_barriernet.zoo.results_folder import write_json
 from sb3_barriernet.zoo.study import Job, read_study
 from sb3_barriernet.zoo.study_record import RecordedRuns, collect
-from sb3_barriernet.zoo.tuning import TUNING_SEED, Tuning, TuningBudget, as_block, method_of, tunings, with_best_trials
+from sb3_barriernet.zoo.tuning import TUNING_SEED, Tuning, TuningBudget, tunings, with_best_trials
 from sb3_barriernet.zoo.workers import run_locally
 
 ROOT = Path(__file__).parents[1]
@@ -37,8 +37,8 @@ ROOT = Path(__file__).parents[1]
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("study", type=Path, help="YAML file of a study with one method")
-    parser.add_argument("--trials", type=int, default=8, help="on each environment")
+    parser.add_argument("study", type=Path, help="YAML file of a study whose methods are tuned")
+    parser.add_argument("--trials", type=int, default=8, help="of each method on each environment")
     parser.add_argument("--startup-trials", type=int, default=4, help="of them drawn at random, and not pruned")
     parser.add_argument("--timesteps", type=int, default=25_000, help="training steps of a trial")
     parser.add_argument("--evaluations", type=int, default=2, help="of a trial, on the way")
@@ -58,18 +58,17 @@ def train(jobs: Sequence[Job], recorded: RecordedRuns, workers: int) -> list[str
 
 def entry(tuning: Tuning) -> dict[str, Any]:
     """What was tried on an environment, and the values that the best trial would replace."""
-    best = tuning.best_trial()
-    block = as_block(best.params)
-    shipped = {**tuning.run.hyperparameters, **tuning.run.overrides}
+    block, shipped = tuning.best_block(), tuning.run.effective_hyperparameters
     trials = [
         {"number": trial.number, "state": trial.state.name, "value": trial.value, "params": trial.params}
         for trial in tuning.finished_trials()
     ]
     return {
         "env": tuning.run.env_id,
+        "method": tuning.method,
         "trials": trials,
-        "best": best.number,
-        "method": method_of(best),
+        "best": tuning.best_trial().number,
+        "best_name": tuning.best_name(),
         "shipped": {name: shipped.get(name) for name in block},
         "tuned": block,
     }
@@ -85,13 +84,15 @@ def main() -> None:
     about = {**provenance(), "budget": asdict(budget), "tuning_seed": TUNING_SEED, "seeds": study.seeds}
     tuned: list[Tuning] = []
     failures: list[str] = []
-    for tuning in tqdm(tunings(study, budget, out), desc="tuning", unit="environment"):
+    for tuning in tqdm(tunings(study, budget, out), desc="tuning", unit="block"):
         tuning.go_on()
         tuned.append(tuning)
         jobs = with_best_trials(study, tuned).jobs(out)
-        failures += train([job for job in jobs if job.run.env_id == tuning.run.env_id], recorded, arguments.workers)
-        environments = [entry(tuning) for tuning in tuned]
-        write_json(file, {**about, "environments": environments, "runs": collect(jobs, recorded)})
+        names_of_both = {tuning.method, tuning.best_name()}
+        both = [job for job in jobs if job.run.env_id == tuning.run.env_id and names_of_both & job.methods.keys()]
+        failures += train(both, recorded, arguments.workers)
+        found = [entry(tuning) for tuning in tuned]
+        write_json(file, {**about, "tunings": found, "runs": collect(jobs, recorded)})
         tqdm.write(f"Report: {write_tuning_report(report)}")
     if failures:
         sys.exit("error: not in the report:\n" + "\n".join(failures) + "\nThe same command tries them again.")

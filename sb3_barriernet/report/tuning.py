@@ -19,8 +19,8 @@ CLEAR_GAIN = 0.05
 RULE = f"""\
 ## The rule, fixed before the first trial
 
-A tuner's best trial is the luckiest of many short trainings. It replaces the shipped block only if, trained for the
-block's whole budget on seeds that no trial has used,
+A tuner's best trial is the luckiest of many short trainings. It replaces the shipped block of BarrierPPO only if,
+trained for the block's whole budget on seeds that no trial has used,
 
 1. no seed violates anything, in training or behind the filter;
 2. its worst seed returns more than the best seed of the shipped block, which with three seeds each happens by chance
@@ -29,31 +29,34 @@ block's whole budget on seeds that no trial has used,
    study of the environment would have to be made anew;
 4. without its filter, it violates no more than the shipped block does without one.
 
-Otherwise the shipped block stays. Returns are those behind the filter, unless a column says otherwise.
+A baseline gets the benefit of the doubt: its tuned block replaces the shipped one if its worst seed has more safe
+success than the best seed of the shipped block, whatever it returns.
+
+Otherwise the shipped block stays.
 """
 
 NOTES = """\
-Mean over seeds, and the range where they differ. *Filtered* is the agent as it is trained to act; *unfiltered* is the
-same policy with its filter taken away, on the same episodes. Violations are judged by the environment's geometry.
+Mean over seeds, and the range where they differ. Agents act as they were trained to, BarrierPPO behind its filter;
+*unfiltered* is the same policy without one, on the same episodes. Violations are judged by the environment's geometry.
 *Intervention* is the share of evaluation steps whose action a row changed.
 """
 
 COLUMNS: list[tuple[str, str, Any]] = [
     ("training steps", "timesteps", count),
-    ("return, filtered", "mean_return", number),
+    ("return", "mean_return", number),
     ("return, unfiltered", "unfiltered_mean_return", number),
-    ("safe success, filtered", "violation_free_success_rate", percent),
+    ("safe success", "violation_free_success_rate", percent),
     ("safe success, unfiltered", "unfiltered_violation_free_success_rate", percent),
     ("intervention", "intervention_rate", percent),
     ("violating steps, training", "train_violations", count),
-    ("violating steps, filtered", "violations", count),
+    ("violating steps", "violations", count),
     ("violating steps, unfiltered", "unfiltered_violations", count),
 ]
 
 
 @dataclass(frozen=True)
 class Compared:
-    """One environment: what was tried there, and the runs of both blocks on held-out seeds."""
+    """One tuning: what was tried, and the runs of both blocks on held-out seeds."""
 
     found: Mapping[str, Any]
     shipped: Sequence[Run]
@@ -63,8 +66,8 @@ class Compared:
     @classmethod
     def of(cls, found: Mapping[str, Any], content: Mapping[str, Any]) -> Compared:
         runs = [run for run in content["runs"] if run["env"] == found["env"]]
-        tuned = [run for run in runs if run["method"] == found["method"]]
-        return cls(found, [run for run in runs if run not in tuned], tuned, len(content["seeds"]))
+        shipped, tuned = ([run for run in runs if run["method"] == found[name]] for name in ("method", "best_name"))
+        return cls(found, shipped, tuned, len(content["seeds"]))
 
     @property
     def objections(self) -> list[str]:
@@ -78,13 +81,20 @@ def objections(shipped: Sequence[Run], tuned: Sequence[Run], seeds: int) -> list
     :param tuned: those of the tuned one, at least one
     :param seeds: how many runs of each the rule wants
     """
+    against = [
+        (len(tuned) < seeds, f"only {len(tuned)} of {seeds} seeds are trained"),
+        (len(shipped) < seeds, f"only {len(shipped)} of {seeds} seeds of the shipped block are trained"),
+        *(_against_a_barrier(shipped, tuned) if shipped[0]["filtered"] else _against_a_baseline(shipped, tuned)),
+    ]
+    return [reason for holds, reason in against if holds]
+
+
+def _against_a_barrier(shipped: Sequence[Run], tuned: Sequence[Run]) -> list[tuple[bool, str]]:
     best, mean, worst = max(_returns(shipped)), statistics.mean(_returns(shipped)), min(_returns(tuned))
     wanted = mean + CLEAR_GAIN * abs(mean)
     violating = _total(tuned, "train_violations") + _total(tuned, "violations")
     bare, bare_shipped = (_total(runs, "unfiltered_violations") / len(runs) for runs in (tuned, shipped))
-    against = [
-        (len(tuned) < seeds, f"only {len(tuned)} of {seeds} seeds are trained"),
-        (len(shipped) < seeds, f"only {len(shipped)} of {seeds} seeds of the shipped block are trained"),
+    return [
         (violating > 0, f"it violates in {count(violating)} steps"),
         (worst <= best, f"its worst seed returns {number(worst)}, the best shipped one {number(best)}"),
         (worst < wanted, f"its worst seed returns {number(worst)}, and a clear gain begins at {number(wanted)}"),
@@ -93,13 +103,19 @@ def objections(shipped: Sequence[Run], tuned: Sequence[Run], seeds: int) -> list
             f"without its filter it violates in {count(bare)} steps, the shipped one in {count(bare_shipped)}",
         ),
     ]
-    return [reason for holds, reason in against if holds]
+
+
+def _against_a_baseline(shipped: Sequence[Run], tuned: Sequence[Run]) -> list[tuple[bool, str]]:
+    best = max(run["violation_free_success_rate"] for run in shipped)
+    worst = min(run["violation_free_success_rate"] for run in tuned)
+    found = f"its worst seed succeeds safely in {percent(worst)}, the best shipped one in {percent(best)}"
+    return [(worst <= best, found)]
 
 
 def write_tuning_report(folder: Path) -> Path:
-    """``report.md`` beside the ``results.json`` of a folder; environments without trained seeds are left out."""
+    """``report.md`` beside the ``results.json`` of a folder; tunings without trained seeds are left out."""
     content = json.loads((folder / "results.json").read_text())
-    compared = [Compared.of(found, content) for found in content["environments"]]
+    compared = [Compared.of(found, content) for found in content["tunings"]]
     ready = [one for one in compared if one.shipped and one.tuned]
     sections = [_section(one) for one in ready]
     parts = ["# Tuning", _introduction(content), RULE, _overview(ready), NOTES, *sections, _how_to_repeat(content)]
@@ -109,25 +125,29 @@ def write_tuning_report(folder: Path) -> Path:
 
 
 def _introduction(content: Mapping[str, Any]) -> str:
-    budget, trials = content["budget"], sum(len(found["trials"]) for found in content["environments"])
+    budget, trials = content["budget"], sum(len(found["trials"]) for found in content["tunings"])
     text = (
         "Would the RL Zoo's own tuner have chosen other hyperparameters than those that this package ships? A small "
         f"study of {trials} trials, each of {budget['timesteps']:,} training steps, with seeds from "
-        f"{content['tuning_seed']:,} on. On each environment {budget['startup_trials']} are drawn at random and the "
-        f"others by TPE; each is evaluated {budget['evaluations']} times, on {budget['eval_episodes']} episodes, and "
-        "pruned where it is worse than the median. [What is tried](../../../sb3_barriernet/zoo/sampler.py) are PPO's "
-        "parameters and its network, never what belongs to the barrier. So short a trial favours what learns fast at "
-        "first, and so few of them are luck in part."
+        f"{content['tuning_seed']:,} on. Of the {budget['trials']} of a block {budget['startup_trials']} are drawn "
+        f"at random and the others by TPE; each is evaluated {budget['evaluations']} times, on "
+        f"{budget['eval_episodes']} episodes, and pruned where it is worse than the median. [What is "
+        "tried](../../../sb3_barriernet/zoo/sampler.py) are PPO's parameters and its network, alike for every method, "
+        "never what belongs to the barrier or to a penalty. So short a trial favours what learns fast at first, and so "
+        "few of them are luck in part."
     )
     return textwrap.fill(text, 120, break_long_words=False, break_on_hyphens=False)
 
 
 def _overview(compared: Sequence[Compared]) -> str:
-    lines = ["## What came out", "", "| environment | shipped | tuned | verdict |", "|---|---|---|---|"]
+    titles = ["block", "environment", "return, shipped", "tuned", "safe success, shipped", "tuned", "verdict"]
+    lines = ["## What came out", "", "| " + " | ".join(titles) + " |", "|---" * len(titles) + "|"]
     for one in compared:
         verdict = "the shipped block stays" if one.objections else "**the tuned block replaces it**"
-        returns = [spread(_returns(runs), number) for runs in (one.shipped, one.tuned)]
-        lines.append(f"| {one.found['env']} | {returns[0]} | {returns[1]} | {verdict} |")
+        pair = (one.shipped, one.tuned)
+        cells = [one.found["method"], one.found["env"], *(spread(_returns(runs), number) for runs in pair)]
+        cells += [spread([run["violation_free_success_rate"] for run in runs], percent) for runs in pair]
+        lines.append("| " + " | ".join([*cells, verdict]) + " |")
     return "\n".join(lines)
 
 
@@ -138,7 +158,7 @@ def _section(one: Compared) -> str:
     stays = f"The shipped block stays: {'; '.join(one.objections)}."
     return "\n\n".join(
         [
-            f"## {found['env']}",
+            f"## {found['method']} on {found['env']}",
             f"{len(trials)} trials, {pruned} of them pruned. The best is trial {best['number']}, which returned "
             f"{number(best['value'])} at its end.",
             _parameters(found),

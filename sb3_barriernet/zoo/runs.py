@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import importlib
 import io
@@ -84,6 +85,12 @@ class ZooRun:
                 f"Add one to {self.config or f'hyperparams/{self.algo}.yml'}."
             )
         return blocks[self.env_id]
+
+    @property
+    def effective_hyperparameters(self) -> dict[str, Any]:
+        """The block with what the overrides replace: whether a value comes from the YAML or not changes no training."""
+        replaced = {name: ast.literal_eval(value) for name, value in self.overrides.items()}
+        return {**self.hyperparameters, **replaced}
 
     @property
     def wanted_timesteps(self) -> int:

@@ -18,7 +18,6 @@ Hyperparameters come from the YAML files of the RL Zoo; ``params`` replaces some
 
 from __future__ import annotations
 
-import ast
 import difflib
 import hashlib
 import importlib
@@ -128,11 +127,9 @@ class Job:
     def definition(self, method: str) -> dict[str, Any]:
         """Everything that the result of a method depends on, beside the code."""
         chosen = self.methods[method]
-        # One mapping: whether a value comes from the YAML or from the study changes nothing that is trained.
-        replaced = {name: ast.literal_eval(value) for name, value in self.run.overrides.items()}
         return {
             "algo": self.run.algo,
-            "hyperparameters": {**self.run.hyperparameters, **replaced},
+            "hyperparameters": self.run.effective_hyperparameters,
             "timesteps": self.run.wanted_timesteps,
             "eval_episodes": self.eval_episodes,
             "filter": chosen.filter,

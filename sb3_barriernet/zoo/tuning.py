@@ -6,6 +6,7 @@ the block and what might replace it are trained and measured alike, on seeds tha
 
 from __future__ import annotations
 
+import ast
 import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -19,7 +20,7 @@ from sb3_barriernet.errors import ConfigurationError
 from sb3_barriernet.zoo.results_folder import claim
 from sb3_barriernet.zoo.runs import ZooRun
 from sb3_barriernet.zoo.sampler import convert_barrierppo_params
-from sb3_barriernet.zoo.study import Study
+from sb3_barriernet.zoo.study import Job, Study, StudyMethod, slug
 
 TUNING_SEED = 1_000
 """Seed of the first trial; studies train with seeds below it."""
@@ -47,11 +48,13 @@ class TuningBudget:
 class Tuning:
     """The Zoo's tuner on one block.
 
+    :param method: the study's name for what is tuned
     :param run: a training with that block
     :param budget: how much is tried
     :param folder: keeps the trials, and nothing else
     """
 
+    method: str
     run: ZooRun
     budget: TuningBudget
     folder: Path
@@ -67,6 +70,15 @@ class Tuning:
     def best_trial(self) -> FrozenTrial:
         """The trial whose last evaluation returned most."""
         return self._open().best_trial
+
+    def best_name(self) -> str:
+        """What a study calls the best trial."""
+        return f"{self.method}, trial {self.best_trial().number}"
+
+    def best_block(self) -> dict[str, Any]:
+        """What the best trial would write into the block."""
+        said = self.run.effective_hyperparameters.get("policy_kwargs", "dict()")
+        return as_block(self.best_trial().params, said)
 
     def command(self, finished: int) -> list[str]:
         """The command line for the trials that are missing.
@@ -89,8 +101,7 @@ class Tuning:
         :raises ConfigurationError: if the folder holds trials of another kind
         :raises subprocess.CalledProcessError: if the tuner fails
         """
-        block = {**self.run.hyperparameters, **self.run.overrides}
-        settings = {**asdict(self.budget), "hyperparameters": block}
+        settings = {**asdict(self.budget), "hyperparameters": self.run.effective_hyperparameters}
         del settings["trials"]  # more of them are more of the same tuning
         claim(self.folder / "tuning.json", settings, f"another tuning in {self.folder}")
         finished = len(self.finished_trials())
@@ -106,48 +117,66 @@ class Tuning:
 
 
 def tunings(study: Study, budget: TuningBudget, folder: Path) -> list[Tuning]:
-    """A tuning for every environment of a study.
+    """A tuning for every method on every environment of a study.
 
-    :param study: its only method is what is tuned
+    :param study: its methods are what is tuned
     :param budget: how much is tried
     :param folder: everything is written below it
-    :raises ConfigurationError: if the study has other methods
+    :raises ConfigurationError: if a method is more than a training of PPO or BarrierPPO
     """
-    if [method.algo for method in study.methods.values()] != ["barrierppo"]:
-        found = {name: method.algo for name, method in study.methods.items()}
-        raise ConfigurationError(
-            f"Found the methods {found}; expected one, of barrierppo, whose block is tuned. Remove the others."
-        )
-    runs = {job.run.env_id: job.run for job in study.jobs(folder)}
-    return [Tuning(run, budget, folder / "tuning" / env_id) for env_id, run in runs.items()]
+    for name, method in study.methods.items():
+        if method.algo not in ("barrierppo", "ppo") or method.filter or method.distill or method.deploy:
+            raise ConfigurationError(
+                f"Found the method {name!r}; expected a training by barrierppo or ppo alone, whose block is tuned. "
+                "Remove it, or its keys 'filter', 'distill' and 'deploy'."
+            )
+    first = replace(study, seeds=study.seeds[:1])
+    return [_tuning(job, budget, folder) for job in first.jobs(folder)]
 
 
-def method_of(trial: FrozenTrial) -> str:
-    """What a study calls a trial."""
-    return f"trial {trial.number}"
+def _tuning(job: Job, budget: TuningBudget, folder: Path) -> Tuning:
+    method = next(iter(job.methods))
+    return Tuning(method, job.run, budget, folder / "tuning" / slug(method) / job.run.env_id)
 
 
 def with_best_trials(study: Study, tuned: Sequence[Tuning]) -> Study:
-    """The study on what is tuned, with the best trial of every environment beside the block that it may replace."""
-    (shipped,) = study.methods.values()
-    blocks: dict[str, dict[str, Any]] = {}
+    """The study on what is tuned, with the best trial of every tuning beside the block that it may replace."""
+    blocks: dict[str, dict[str, dict[str, Any]]] = {}
     for tuning in tuned:
-        trial = tuning.best_trial()
-        blocks.setdefault(method_of(trial), {})[tuning.run.env_id] = as_block(trial.params)
-    trials = {name: replace(shipped, environments=environments) for name, environments in blocks.items()}
+        env_id = tuning.run.env_id
+        params = study.methods[tuning.method].params_on(env_id)
+        blocks.setdefault(tuning.method, {})[env_id] = params
+        blocks.setdefault(tuning.best_name(), {})[env_id] = {**params, **tuning.best_block()}
+    algorithms = {name: tuning.run.algo for tuning in tuned for name in (tuning.method, tuning.best_name())}
+    methods = {name: StudyMethod(algorithms[name], environments=block) for name, block in blocks.items()}
     environments = {tuning.run.env_id: study.environments[tuning.run.env_id] for tuning in tuned}
-    return replace(study, environments=environments, methods={**study.methods, **trials})
+    return replace(study, environments=environments, methods=methods)
 
 
-def as_block(params: dict[str, Any]) -> dict[str, Any]:
+def as_block(params: dict[str, Any], policy_kwargs: str = "dict()") -> dict[str, Any]:
     """A trial's parameters as a person would write them in YAML: to four digits, and classes by the Zoo's names.
 
     :param params: as :func:`~sb3_barriernet.zoo.sampler.sample_barrierppo_params` draws them
+    :param policy_kwargs: of the block, in the Zoo's notation; what it says beside the network stays
+    :raises ConfigurationError: if another sampler drew them
     """
+    if "lr_schedule" not in params:
+        raise ConfigurationError(
+            f"Found a trial of {', '.join(params)}, which BarrierPPO's sampler did not draw. Let `gym_packages` of the "
+            "study's environment name a module that makes it the sampler of this algorithm, as studies/tuning.py does."
+        )
     block = _to_four_digits(convert_barrierppo_params(_to_four_digits(params)))
     network = block["policy_kwargs"]
-    activation = f"nn.{network['activation_fn'].__name__}"
-    return {**block, "policy_kwargs": f"dict(net_arch={network['net_arch']}, activation_fn={activation})"}
+    said = [f"{name}={value!r}" for name, value in _keywords(policy_kwargs).items()]
+    said += [f"net_arch={network['net_arch']}", f"activation_fn=nn.{network['activation_fn'].__name__}"]
+    return {**block, "policy_kwargs": f"dict({', '.join(said)})"}
+
+
+def _keywords(call: str) -> dict[str, Any]:
+    """Keywords of ``dict(name=literal, ...)``."""
+    parsed = ast.parse(call, mode="eval").body
+    assert isinstance(parsed, ast.Call)
+    return {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in parsed.keywords}
 
 
 def _to_four_digits(values: dict[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ def run(seed: int, mean_return: float, method: str = "shipped", **numbers) -> di
         train_violations=0,
         violations=0,
         unfiltered_violations=7,
+        filtered=True,
         origin="a machine; python 3",
     )
     return {**same, "env": "Task-v0", "method": method, "seed": seed, "mean_return": mean_return, **numbers}
@@ -52,6 +53,17 @@ def test_each_condition_alone_keeps_the_shipped_block(tuned, reason):
     assert objections(SHIPPED, tuned, seeds=3) == [reason]
 
 
+def baseline(*rates: float) -> list[dict]:
+    return [run(seed, 0.0, violation_free_success_rate=rate, filtered=False) for seed, rate in enumerate(rates)]
+
+
+def test_a_baseline_is_judged_by_its_safe_success_alone():
+    shipped = baseline(0.9, 0.8, 0.85)
+    assert objections(shipped, baseline(0.91, 0.95, 0.99), seeds=3) == []
+    (reason,) = objections(shipped, baseline(0.9, 0.95, 0.99), seeds=3)
+    assert reason == "its worst seed succeeds safely in 90.0 %, the best shipped one in 90.0 %"
+
+
 @pytest.mark.parametrize(("shipped", "tuned", "wanted"), [(100.0, 104.0, "105"), (-100.0, -96.0, "-95")])
 def test_a_gain_that_is_not_clear_is_none(shipped, tuned, wanted):
     (reason,) = objections(runs(shipped, shipped, shipped), runs(tuned, tuned, tuned), seeds=3)
@@ -65,9 +77,10 @@ def test_the_report_leaves_out_what_is_not_trained_and_states_every_verdict(tmp_
     ]
     found = {
         "env": "Task-v0",
+        "method": "shipped",
         "trials": trials,
         "best": 0,
-        "method": "trial 0",
+        "best_name": "trial 0",
         "shipped": {"gamma": 0.99, "clip_range": None},
         "tuned": {"gamma": 0.98, "clip_range": 0.1},
     }
@@ -76,12 +89,13 @@ def test_the_report_leaves_out_what_is_not_trained_and_states_every_verdict(tmp_
         "tuning_seed": 1000,
         "seeds": [0, 1, 2],
         "command": "python tune.py",
-        "environments": [found, found | {"env": "Other-v0"}],
+        "tunings": [found, found | {"env": "Other-v0"}],
         "runs": [*SHIPPED, *runs(111.0, 120.0, 130.0, method="trial 0")],
     }
     (tmp_path / "results.json").write_text(json.dumps(content))
     text = write_tuning_report(tmp_path).read_text()
-    assert "| Task-v0 | 100 (90 to 110) | 120 (111 to 130) | **the tuned block replaces it** |" in text
+    row = "| shipped | Task-v0 | 100 (90 to 110) | 120 (111 to 130) | 100.0 % | 100.0 % |"
+    assert f"{row} **the tuned block replaces it** |" in text
     assert "2 trials, 1 of them pruned. The best is trial 0, which returned 80 at its end." in text
     assert "| `gamma` | `0.99` | `0.98` |" in text
     assert "| `clip_range` | as in SB3 | `0.1` |" in text

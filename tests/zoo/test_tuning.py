@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
@@ -15,8 +16,9 @@ from torch import nn
 from sb3_barriernet.errors import ConfigurationError
 from sb3_barriernet.zoo.packaged_config import packaged_config
 from sb3_barriernet.zoo.sampler import sample_barrierppo_params
-from sb3_barriernet.zoo.study import read_study
+from sb3_barriernet.zoo.study import StudyMethod, read_study
 from sb3_barriernet.zoo.tuning import TUNING_SEED, TuningBudget, as_block, tunings, with_best_trials
+from studies import tuning as tuning_of_baselines
 
 ROOT = Path(__file__).parents[2]
 ENV_ID = "PursuitEvasionClutter-v0"
@@ -121,19 +123,46 @@ def test_the_best_trials_are_methods_beside_what_they_may_replace(tmp_path):
     with_trials(open_arena, 5.0, 6.0)
     jobs = with_best_trials(study, [clutter, open_arena]).jobs(tmp_path)
     assert len(jobs) == 2 * 2 * 2
-    tuned = {job.run.env_id: job for job in jobs if "trial 1" in job.methods}
+    tuned = {job.run.env_id: job for job in jobs if "shipped, trial 1" in job.methods}
     for tuning in (clutter, open_arena):
-        definition = tuned[tuning.run.env_id].definition("trial 1")["hyperparameters"]
+        definition = tuned[tuning.run.env_id].definition("shipped, trial 1")["hyperparameters"]
         assert definition.items() >= as_block(tuning.best_trial().params).items()
         assert definition["env_wrapper"] == tuning.run.hyperparameters["env_wrapper"]
     assert {job.run.overrides["ent_coef"] for job in jobs if "shipped" in job.methods} == {"0.5"}
 
 
-@pytest.mark.parametrize("methods", ["{shipped: {algo: ppo}}", "{a: {algo: barrierppo}, b: {algo: ppo}}"])
-def test_a_study_of_other_methods_is_refused(tmp_path, methods):
-    study = read(tmp_path, STUDY.partition("methods:")[0] + f"methods: {methods}\n")
-    with pytest.raises(ConfigurationError, match="expected one, of barrierppo"):
+@pytest.mark.parametrize("method", ["{algo: sac}", "{algo: ppo, filter: true}", "{algo: barrierppo, distill: 10}"])
+def test_a_method_that_is_more_than_a_block_is_refused(tmp_path, method):
+    study = replace(read(tmp_path), methods={"other": StudyMethod(**yaml.safe_load(method))})
+    with pytest.raises(ConfigurationError, match="Found the method 'other'; expected a training by barrierppo or ppo"):
         tunings(study, BUDGET, tmp_path)
+
+
+def test_trials_of_another_sampler_are_refused_with_advice():
+    with pytest.raises(ConfigurationError, match=r"studies/tuning\.py"):
+        as_block({"n_steps_pow": 5, "max_grad_norm": 0.5})
+
+
+def test_baselines_keep_their_rows_in_view():
+    ppo = yaml.safe_load(packaged_config("ppo").read_text())[ENV_ID]["policy_kwargs"]
+    assert ppo == "dict(row_encoding='sorted')"
+    tried = tuning_of_baselines.sample_ppo_params(trial := optuna.create_study().ask(), 2, 64, {})
+    written = eval(as_block(trial.params, ppo)["policy_kwargs"], {"nn": nn})  # as the Zoo reads it
+    assert written == tried["policy_kwargs"]
+    assert written.items() > {"row_encoding": "sorted"}.items()
+
+
+def test_every_method_has_trials_of_its_own(tmp_path):
+    ppo = "  PPO: {algo: ppo, environments: {PursuitEvasion-v0: {policy_kwargs: \"dict(row_encoding='sorted')\"}}}\n"
+    study = read(tmp_path, STUDY + ppo)
+    barrier, *_, baseline = tuned = tunings(study, BUDGET, tmp_path)
+    assert len({tuning.folder for tuning in tuned}) == len(tuned) == 3
+    with_trials(barrier, 1.0, 2.0)
+    with_trials(baseline, 2.0, 1.0)
+    methods = with_best_trials(study, [barrier, baseline]).methods
+    assert [*methods] == ["shipped", "shipped, trial 1", "PPO", "PPO, trial 0"]
+    assert methods["PPO, trial 0"].algo == "ppo"
+    assert "row_encoding='sorted', net_arch=" in methods["PPO, trial 0"].params_on("PursuitEvasion-v0")["policy_kwargs"]
 
 
 @pytest.mark.slow
@@ -147,10 +176,10 @@ def test_the_whole_script_tunes_compares_and_reports_and_then_repeats_nothing(tm
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
     results = json.loads((tmp_path / "report" / "results.json").read_text())
-    (found,) = results["environments"]
+    (found,) = results["tunings"]
     assert [trial["number"] for trial in found["trials"]] == [0, 1]
-    assert [(run["method"], run["seed"]) for run in results["runs"]] == [("shipped", 0), (found["method"], 0)]
+    assert [(run["method"], run["seed"]) for run in results["runs"]] == [("shipped", 0), (found["best_name"], 0)]
     assert all(run["train_violations"] == run["violations"] == 0 for run in results["runs"])
     report = (tmp_path / "report" / "report.md").read_text()
     assert f"| `n_steps` | `32` | `{found['tuned']['n_steps']}` |" in report
-    assert f"| {found['method']} | 0 |" in report
+    assert f"| {found['best_name']} | 0 |" in report
