@@ -68,7 +68,9 @@ class SymbolicArray:
 
     @cached_property
     def _torch_function(self) -> Callable[..., list[Any]]:
-        return _compile(self.expressions, self.groups, "torch")
+        # SymPy prints a maximum as torch.max, which takes no number beside a tensor; a case distinction does.
+        cases = self.expressions.replace(sp.Max, _cases(sp.Max)).replace(sp.Min, _cases(sp.Min))
+        return _compile(cases, self.groups, "torch")
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if not name.endswith("_function")}
@@ -104,6 +106,10 @@ def _compile(
 ) -> Callable[..., list[Any]]:
     arguments = [symbol for group in groups for symbol in group]
     return sp.lambdify(arguments, list(expressions), modules=[OFF_THE_KINK, backend], cse=True)
+
+
+def _cases(largest_or_smallest: type[sp.Max] | type[sp.Min]) -> Callable[..., sp.Expr]:
+    return lambda *arguments: largest_or_smallest(*arguments).rewrite(sp.Piecewise)
 
 
 def _refuse_unknown(expressions: sp.ImmutableMatrix, groups: tuple[SymbolGroup, ...]) -> None:

@@ -52,6 +52,19 @@ def test_cvxpylayers_agrees_within_its_accuracy(dim, rows, kind):
     torch.testing.assert_close(gradient[feasible], reference[feasible], atol=5e-2, rtol=0)
 
 
+@pytest.mark.parametrize("backend", ["active_set", "torch", "cvxpylayers"])
+def test_without_rows_the_box_alone_holds(backend):
+    if backend == "cvxpylayers":
+        pytest.importorskip("cvxpylayers")
+    u = torch.tensor([[2.0, 0.5]], dtype=D, requires_grad=True)
+    box = torch.ones(2, dtype=D)
+    result = project(u, torch.zeros(1, 0, 2, dtype=D), torch.zeros(1, 0, dtype=D), -box, box, backend=backend)
+    torch.testing.assert_close(result.action.detach(), torch.tensor([[1.0, 0.5]], dtype=D), atol=1e-7, rtol=0)
+    assert (result.status, result.slack) == (Status.INACTIVE, 0.0)
+    (gradient,) = torch.autograd.grad(result.action.sum(), u)
+    torch.testing.assert_close(gradient, torch.tensor([[0.0, 1.0]], dtype=D), atol=1e-2, rtol=0)
+
+
 def test_torch_compiles_and_exports():
     u, A, c, low, high = random_batch(2, 16, 5, 2)
     layer = ProjectionLayer(low, high, backend="torch")

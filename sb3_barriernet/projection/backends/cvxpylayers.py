@@ -59,8 +59,8 @@ def solve(problem: Problem) -> Projection:
     if valid.any():
         root = torch.linalg.cholesky(full_weight(problem)).transpose(1, 2)
         target = (root @ u[..., None])[..., 0]
-        parameters = [part[valid] for part in (root, target, A, shifts, low, high)]
-        (solved,) = _layer(rows, dim)(*parameters, solver_args=dict(SOLVER))
+        parameters = (root, target, *((A, shifts) if rows else ()), low, high)
+        (solved,) = _layer(rows, dim)(*(part[valid] for part in parameters), solver_args=dict(SOLVER))
         action = action.index_put((valid,), solved)
     return _finish(problem, action, norms, granted, valid, relaxed, hopeless)
 
@@ -70,12 +70,12 @@ def _layer(rows: int, dim: int) -> Any:
     root, target = cp.Parameter((dim, dim)), cp.Parameter(dim)
     low, high = cp.Parameter(dim), cp.Parameter(dim)
     u = cp.Variable(dim)
-    constraints = [u >= low, u <= high]
-    parameters = [root, target]
-    A, c = cp.Parameter((max(rows, 1), dim)), cp.Parameter(max(rows, 1))
-    constraints.append(A @ u + c >= 0)
+    constraints, of_rows = [u >= low, u <= high], []
+    if rows:
+        A, c = of_rows = [cp.Parameter((rows, dim)), cp.Parameter(rows)]
+        constraints.append(A @ u + c >= 0)
     problem = cp.Problem(cp.Minimize(cp.sum_squares(root @ u - target)), constraints)
-    return CvxpyLayer(problem, parameters=[*parameters, A, c, low, high], variables=[u])
+    return CvxpyLayer(problem, parameters=[root, target, *of_rows, low, high], variables=[u])
 
 
 def _valid(problem: Problem) -> Tensor:
