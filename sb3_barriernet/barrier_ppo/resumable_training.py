@@ -99,6 +99,10 @@ class ResumableTraining(BaseCallback):
     def _on_step(self) -> bool:
         return True
 
+    def _on_training_end(self) -> None:
+        # What is complete is not repeated, and a model that learns on goes on from here.
+        self._save()
+
     def _save(self) -> None:
         _refuse_diverged(self.model, self.path)
         env = self.training_env

@@ -74,7 +74,20 @@ def test_a_longer_training_goes_on_from_the_last_file(tmp_path, capsys):
     model.learn(total(model), ResumableTraining(tmp_path / "training"))
     longer = gains().learn(2 * total(model), ResumableTraining(tmp_path / "training"))
     assert longer.num_timesteps == 2 * total(model)
-    assert "step 96, same episodes" in capsys.readouterr().out
+    assert f"step {total(model)}, same episodes" in capsys.readouterr().out
+
+
+def test_a_training_that_is_complete_is_not_repeated(tmp_path):
+    trained = what_was_learned((model := gains()).learn(total(model), ResumableTraining(tmp_path / "training")))
+    assert not differences(what_was_learned(resumed(gains, tmp_path / "training")), trained)
+
+
+def test_a_model_that_learns_on_loses_nothing(tmp_path):
+    def learn_twice(callback):
+        model = gains().learn(64, callback)
+        return what_was_learned(model.learn(64, callback, reset_num_timesteps=False))
+
+    assert not differences(learn_twice(ResumableTraining(tmp_path / "training", verbose=0)), learn_twice(None))
 
 
 def test_the_users_environment_is_the_one_that_goes_on(tmp_path):
@@ -216,8 +229,9 @@ def test_weights_that_are_no_numbers_never_replace_good_ones(tmp_path):
 
 
 def test_only_every_so_many_rollouts_are_written_down(tmp_path):
-    model, path = gains(), tmp_path / "training.zip"
-    model.learn(total(model), ResumableTraining(path, save_freq=3))
+    path = tmp_path / "training.zip"
+    with pytest.raises(InterruptedTrainingError):
+        gains().learn(5 * 32, [ResumableTraining(path, save_freq=3), InterruptAfter(5 * 16 - 1)])
     assert BarrierPPO.load(path).num_timesteps == 3 * 32
     assert [file.name for file in tmp_path.iterdir()] == ["training.zip"]
     assert zipfile.ZipFile(path).testzip() is None
