@@ -189,6 +189,7 @@ def relax_and_solve(table, columns, root, unroot, local, solution, basis, corner
     reach = 0.0
     for i in range(columns.width):
         reach = max(reach, columns[solution.width, i])
+    reach = reach if reach > 0.0 else np.inf  # a cone has no size
     for _ in range(LIFTS):
         count = start_solution(table, columns, root, local, solution, basis, corner, active, rows, skewed)
         outcome = OPTIMAL
