@@ -13,11 +13,10 @@ from sb3_barriernet.projection.memory import allocate
 class Details:
     """Slack, status and faces of a batch. Making three tensors of them takes longer than solving one sample."""
 
-    __slots__ = ("batch", "dim", "faces_address", "memory", "num_rows", "slack_address", "status_address")
+    __slots__ = ("batch", "dim", "faces_address", "memory", "slack_address", "status_address")
 
-    def __init__(self, batch: int, rows: int, dim: int):
+    def __init__(self, batch: int, dim: int):
         self.batch = batch
-        self.num_rows = rows
         self.dim = dim
         self.memory = allocate(batch * (2 * dim + 13))
         self.slack_address = ctypes.addressof(self.memory)

@@ -7,17 +7,18 @@ packing all of it again would take ten times as long as the kernel.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from sb3_barriernet.projection.kernels.layout import pack_setup
+from sb3_barriernet.projection.kernels.layout import pack_setup, pack_sizes
 from sb3_barriernet.projection.problem import Vector
 from sb3_barriernet.projection.result import Projection
 
 
-class Setup(NamedTuple):
+@dataclass(slots=True, eq=False)
+class Setup:
     """Sizes, box, weight and backup action, and where in memory the kernels find them."""
 
     rows: int
@@ -34,7 +35,10 @@ class Setup(NamedTuple):
     """The weight as kernels read it: itself if (M,), or its factors (2, M, M) or (B, 2, M, M)"""
     addresses: tuple[int, int, int, int]
     """Of ``low``, ``high``, ``metric`` and ``backup``, 0 for none."""
+    sizes: bytes
+    """Packed: rows, dim, and which of the others each sample has its own of"""
     packed: bytes
+    """Sizes and addresses"""
 
 
 def make_setup(
@@ -47,13 +51,13 @@ def make_setup(
     metric: Tensor | None,
 ) -> Setup:
     """Look up the addresses and pack them; tensors as in :class:`Setup`."""
-    addresses = address_of(low), address_of(high), address_of(metric), address_of(backup)
-    below, above, at_metric, spare = addresses
     box_batch = dim if low.dim() == 2 else 0
     weight_kind = 0 if metric is None else max(1, metric.dim() - 1)
     backup_batch = dim if backup is not None and backup.dim() == 2 else 0
-    packed = pack_setup(rows, dim, below, above, box_batch, at_metric, weight_kind, spare, backup_batch)
-    return Setup(rows, dim, low, high, weight, backup, metric, addresses, packed)
+    sizes = pack_sizes(rows, dim, box_batch, weight_kind, backup_batch)
+    addresses = address_of(low), address_of(high), address_of(metric), address_of(backup)
+    packed = pack_setup(sizes, *addresses)
+    return Setup(rows, dim, low, high, weight, backup, metric, addresses, sizes, packed)
 
 
 def address_of(tensor: Tensor | None) -> int:
@@ -61,8 +65,11 @@ def address_of(tensor: Tensor | None) -> int:
     return 0 if tensor is None else tensor.data_ptr()
 
 
-Run = Callable[[Setup, Tensor, Tensor, Tensor], Projection]
-"""Projects ``u`` onto the rows ``A`` and ``c``, contiguous but for the strides of ``A``; with gradients if wanted."""
+Run = Callable[[Setup, Tensor, Tensor, Tensor, int, tuple[int, ...]], Projection]
+"""Projects ``u`` onto the rows ``A`` and ``c``, contiguous but for the strides of ``A``; with gradients if wanted.
+
+Called with the size of the batch and those strides, which whoever checked them has at hand.
+"""
 
 _last: tuple[Setup, Run] | None = None
 
@@ -70,7 +77,8 @@ _last: tuple[Setup, Run] | None = None
 def remember(setup: Setup, run: Run) -> None:
     """Keep a setup that is the same for every sample, and how to run it."""
     global _last
-    if all(part is None or (part.dim() == 1 and part.is_leaf) for part in setup[2:6]):
+    parts = setup.low, setup.high, setup.weight, setup.backup
+    if all(part is None or (part.dim() == 1 and part.is_leaf) for part in parts):
         _last = setup, run
 
 
@@ -81,11 +89,16 @@ def repeat(
     if _last is None:
         return None
     setup, run = _last
-    rows, dim, low_, high_, weight_, backup_, _, addresses, _ = setup
     shape = A.shape
-    if not (low is low_ and high is high_ and weight is weight_ and backup is backup_ and len(shape) == 3):
+    if not (
+        low is setup.low
+        and high is setup.high
+        and weight is setup.weight
+        and backup is setup.backup
+        and len(shape) == 3
+    ):
         return None
-    batch = shape[0]
+    batch, rows, dim, strides, addresses = shape[0], setup.rows, setup.dim, A.stride(), setup.addresses
     if not (
         shape == (batch, rows, dim)
         and u.shape == (batch, dim)
@@ -97,12 +110,12 @@ def repeat(
         and c.is_cpu
         and u.is_contiguous()
         and c.is_contiguous()
-        and (A.stride(2) == 1 or dim == 1)
+        and (strides[2] == 1 or dim == 1)
         # Tensors that were given other memory have moved. Other numbers in the same memory are what kernels read.
-        and low_.data_ptr() == addresses[0]
-        and high_.data_ptr() == addresses[1]
-        and (weight_ is None or weight_.data_ptr() == addresses[2])
-        and (backup_ is None or backup_.data_ptr() == addresses[3])
+        and low.data_ptr() == addresses[0]
+        and high.data_ptr() == addresses[1]
+        and (weight is None or weight.data_ptr() == addresses[2])
+        and (backup is None or backup.data_ptr() == addresses[3])
     ):
         return None
-    return run(setup, u, A, c)
+    return run(setup, u, A, c, batch, strides)

@@ -29,7 +29,7 @@ def solve(problem: Problem) -> Projection:
     if not problem.u.is_cpu:
         return _solve_here(problem)
     setup, u, A, c = locate(problem)
-    result = run(setup, u, A, c)
+    result = run(setup, u, A, c, A.shape[0], A.stride())
     remember(setup, run)
     return result
 

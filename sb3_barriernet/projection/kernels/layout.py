@@ -21,13 +21,13 @@ from functools import cache
     C,  # address of the contiguous offsets (B, K)
     ROWS,  # K
     DIM,  # M
+    BOX_BATCH,  # M, or 0 where all samples share the box
+    WEIGHT_KIND,  # 0 for the identity
+    BACKUP_BATCH,  # M, or 0 where all samples share the backup action
     LOW,  # address of the lower bounds
     HIGH,
-    BOX_BATCH,  # M, or 0 where all samples share the box
     WEIGHT,  # address: the diagonal (M,) of kind 1; L and its inverse (2, M, M) of kind 2; (B, 2, M, M) of kind 3
-    WEIGHT_KIND,  # 0 for the identity
     BACKUP,  # address of the backup action, 0 for the default
-    BACKUP_BATCH,  # M, or 0 where all samples share it
     FACES,  # address (B, M + 2) int16
     # To solve: addresses of the results
     ACTION,  # (B, M)
@@ -38,12 +38,13 @@ from functools import cache
 # To differentiate: addresses of the incoming gradient and of those wanted, 0 for those that are not
 GRADIENT, GRAD_U, GRAD_A, GRAD_C, GRAD_LOW, GRAD_HIGH, GRAD_WEIGHT = range(19, 26)
 
-# The argument of a kernel is put together of these: the first three, the tensors, the setup, and what is to be written.
+# The argument of a kernel is a range, followed by all that is to be solved or differentiated. Sizes and setup, which
+# calls have in common, are packed before and go in as bytes.
 pack_range = struct.Struct("3q").pack
-pack_tensors = struct.Struct("6q").pack
-pack_setup = struct.Struct("9q").pack
-pack_results = struct.Struct("4q").pack
-pack_gradients = struct.Struct("8q").pack
+pack_sizes = struct.Struct("5q").pack
+pack_setup = struct.Struct("40s4q").pack
+pack_to_solve = struct.Struct("6q72s4q").pack
+pack_to_differentiate = struct.Struct("6q40s4q8q").pack
 
 PENDING = -1
 """Status of a sample that still needs the general solver."""
