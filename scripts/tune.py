@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from sb3_barriernet.errors import ConfigurationError
 from sb3_barriernet.evaluation.provenance import provenance
-from sb3_barriernet.report.tuning import write_tuning_report
+from sb3_barriernet.report.tuning import decisive_objections, write_tuning_report
 from sb3_barriernet.zoo.results_folder import write_json
 from sb3_barriernet.zoo.study import Job, read_study
 from sb3_barriernet.zoo.study_record import RecordedRuns, collect
@@ -48,6 +48,19 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--reuse", type=Path, nargs="+", default=[], metavar="REPORT", help="folders of other reports")
     parser.add_argument("--workers", type=int, default=1, help="trainings at a time")
     return parser.parse_args()
+
+
+def compare(tuning: Tuning, jobs: Sequence[Job], recorded: RecordedRuns, workers: int) -> list[str]:
+    """Train the shipped block, and the tuned one for as long as it may replace it; what failed, in words."""
+    here = [job for job in jobs if job.run.env_id == tuning.run.env_id]
+    shipped, tuned = ([job for job in here if name in job.methods] for name in (tuning.method, tuning.best_name()))
+    failures = train(shipped, recorded, workers)
+    for job in tuned:
+        failures += train([job], recorded, workers)
+        of_shipped, of_tuned = collect(shipped, recorded), collect(tuned, recorded)
+        if of_shipped and of_tuned and decisive_objections(of_shipped, of_tuned):
+            break
+    return failures
 
 
 def train(jobs: Sequence[Job], recorded: RecordedRuns, workers: int) -> list[str]:
@@ -88,9 +101,7 @@ def main() -> None:
         tuning.go_on()
         tuned.append(tuning)
         jobs = with_best_trials(study, tuned).jobs(out)
-        names_of_both = {tuning.method, tuning.best_name()}
-        both = [job for job in jobs if job.run.env_id == tuning.run.env_id and names_of_both & job.methods.keys()]
-        failures += train(both, recorded, arguments.workers)
+        failures += compare(tuning, jobs, recorded, arguments.workers)
         found = [entry(tuning) for tuning in tuned]
         write_json(file, {**about, "tunings": found, "runs": collect(jobs, recorded)})
         tqdm.write(f"Report: {write_tuning_report(report)}")

@@ -32,7 +32,8 @@ trained for the block's whole budget on seeds that no trial has used,
 A baseline gets the benefit of the doubt: its tuned block replaces the shipped one if its worst seed has more safe
 success than the best seed of the shipped block, whatever it returns.
 
-Otherwise the shipped block stays.
+Otherwise the shipped block stays. Seeds are trained one after the other, and no more of them once one has decided
+against the tuned block.
 """
 
 NOTES = """\
@@ -79,29 +80,35 @@ def objections(shipped: Sequence[Run], tuned: Sequence[Run], seeds: int) -> list
 
     :param shipped: runs of the shipped block on the held-out seeds, at least one
     :param tuned: those of the tuned one, at least one
-    :param seeds: how many runs of each the rule wants
+    :param seeds: how many runs of each the rule wants, unless fewer have decided
     """
-    against = [
-        (len(tuned) < seeds, f"only {len(tuned)} of {seeds} seeds are trained"),
+    final = decisive_objections(shipped, tuned)
+    bare, bare_shipped = (_total(runs, "unfiltered_violations") / len(runs) for runs in (tuned, shipped))
+    others = [
+        (
+            shipped[0]["filtered"] and bare > bare_shipped,
+            f"without its filter it violates in {count(bare)} steps, the shipped one in {count(bare_shipped)}",
+        ),
+        (len(tuned) < seeds and not final, f"only {len(tuned)} of {seeds} seeds are trained"),
         (len(shipped) < seeds, f"only {len(shipped)} of {seeds} seeds of the shipped block are trained"),
-        *(_against_a_barrier(shipped, tuned) if shipped[0]["filtered"] else _against_a_baseline(shipped, tuned)),
     ]
-    return [reason for holds, reason in against if holds]
+    return final + [reason for holds, reason in others if holds]
+
+
+def decisive_objections(shipped: Sequence[Run], tuned: Sequence[Run]) -> list[str]:
+    """Those that no further seed of the tuned block could take back."""
+    against = _against_a_barrier if shipped[0]["filtered"] else _against_a_baseline
+    return [reason for holds, reason in against(shipped, tuned) if holds]
 
 
 def _against_a_barrier(shipped: Sequence[Run], tuned: Sequence[Run]) -> list[tuple[bool, str]]:
     best, mean, worst = max(_returns(shipped)), statistics.mean(_returns(shipped)), min(_returns(tuned))
     wanted = mean + CLEAR_GAIN * abs(mean)
     violating = _total(tuned, "train_violations") + _total(tuned, "violations")
-    bare, bare_shipped = (_total(runs, "unfiltered_violations") / len(runs) for runs in (tuned, shipped))
     return [
         (violating > 0, f"it violates in {count(violating)} steps"),
         (worst <= best, f"its worst seed returns {number(worst)}, the best shipped one {number(best)}"),
         (worst < wanted, f"its worst seed returns {number(worst)}, and a clear gain begins at {number(wanted)}"),
-        (
-            bare > bare_shipped,
-            f"without its filter it violates in {count(bare)} steps, the shipped one in {count(bare_shipped)}",
-        ),
     ]
 
 

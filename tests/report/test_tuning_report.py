@@ -53,6 +53,11 @@ def test_each_condition_alone_keeps_the_shipped_block(tuned, reason):
     assert objections(SHIPPED, tuned, seeds=3) == [reason]
 
 
+def test_one_seed_may_decide():
+    (reason,) = objections(SHIPPED, runs(109.0), seeds=3)
+    assert reason == "its worst seed returns 109, the best shipped one 110"
+
+
 def baseline(*rates: float) -> list[dict]:
     return [run(seed, 0.0, violation_free_success_rate=rate, filtered=False) for seed, rate in enumerate(rates)]
 
