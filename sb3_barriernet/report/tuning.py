@@ -29,11 +29,11 @@ trained for the block's whole budget on seeds that no trial has used,
    study of the environment would have to be made anew;
 4. without its filter, it violates no more than the shipped block does without one.
 
-A baseline gets the benefit of the doubt: its tuned block replaces the shipped one if its worst seed has more safe
-success than the best seed of the shipped block, whatever it returns.
-
 Otherwise the shipped block stays. Seeds are trained one after the other, and no more of them once one has decided
 against the tuned block.
+
+Baselines keep the shipped block in every comparison, whatever comes out, so that they differ from BarrierPPO in the
+algorithm alone. What tuning would give them stands here, on all seeds.
 """
 
 NOTES = """\
@@ -71,8 +71,19 @@ class Compared:
         return cls(found, shipped, tuned, len(content["seeds"]))
 
     @property
+    def is_baseline(self) -> bool:
+        return not self.shipped[0]["filtered"]
+
+    @property
     def objections(self) -> list[str]:
         return objections(self.shipped, self.tuned, self.seeds)
+
+    @property
+    def verdict(self) -> str:
+        if self.is_baseline:
+            shipped, tuned = (statistics.mean(_safe_successes(runs)) for runs in (self.shipped, self.tuned))
+            return f"{100 * (tuned - shipped):+.1f} points of safe success"
+        return "the shipped block stays" if self.objections else "**the tuned block replaces it**"
 
 
 def objections(shipped: Sequence[Run], tuned: Sequence[Run], seeds: int) -> list[str]:
@@ -86,7 +97,7 @@ def objections(shipped: Sequence[Run], tuned: Sequence[Run], seeds: int) -> list
     bare, bare_shipped = (_total(runs, "unfiltered_violations") / len(runs) for runs in (tuned, shipped))
     others = [
         (
-            shipped[0]["filtered"] and bare > bare_shipped,
+            bare > bare_shipped,
             f"without its filter it violates in {count(bare)} steps, the shipped one in {count(bare_shipped)}",
         ),
         (len(tuned) < seeds and not final, f"only {len(tuned)} of {seeds} seeds are trained"),
@@ -97,26 +108,15 @@ def objections(shipped: Sequence[Run], tuned: Sequence[Run], seeds: int) -> list
 
 def decisive_objections(shipped: Sequence[Run], tuned: Sequence[Run]) -> list[str]:
     """Those that no further seed of the tuned block could take back."""
-    against = _against_a_barrier if shipped[0]["filtered"] else _against_a_baseline
-    return [reason for holds, reason in against(shipped, tuned) if holds]
-
-
-def _against_a_barrier(shipped: Sequence[Run], tuned: Sequence[Run]) -> list[tuple[bool, str]]:
     best, mean, worst = max(_returns(shipped)), statistics.mean(_returns(shipped)), min(_returns(tuned))
     wanted = mean + CLEAR_GAIN * abs(mean)
     violating = _total(tuned, "train_violations") + _total(tuned, "violations")
-    return [
+    against = [
         (violating > 0, f"it violates in {count(violating)} steps"),
         (worst <= best, f"its worst seed returns {number(worst)}, the best shipped one {number(best)}"),
         (worst < wanted, f"its worst seed returns {number(worst)}, and a clear gain begins at {number(wanted)}"),
     ]
-
-
-def _against_a_baseline(shipped: Sequence[Run], tuned: Sequence[Run]) -> list[tuple[bool, str]]:
-    best = max(run["violation_free_success_rate"] for run in shipped)
-    worst = min(run["violation_free_success_rate"] for run in tuned)
-    found = f"its worst seed succeeds safely in {percent(worst)}, the best shipped one in {percent(best)}"
-    return [(worst <= best, found)]
+    return [reason for holds, reason in against if holds]
 
 
 def write_tuning_report(folder: Path) -> Path:
@@ -150,11 +150,10 @@ def _overview(compared: Sequence[Compared]) -> str:
     titles = ["block", "environment", "return, shipped", "tuned", "safe success, shipped", "tuned", "verdict"]
     lines = ["## What came out", "", "| " + " | ".join(titles) + " |", "|---" * len(titles) + "|"]
     for one in compared:
-        verdict = "the shipped block stays" if one.objections else "**the tuned block replaces it**"
         pair = (one.shipped, one.tuned)
         cells = [one.found["method"], one.found["env"], *(spread(_returns(runs), number) for runs in pair)]
-        cells += [spread([run["violation_free_success_rate"] for run in runs], percent) for runs in pair]
-        lines.append("| " + " | ".join([*cells, verdict]) + " |")
+        cells += [spread(_safe_successes(runs), percent) for runs in pair]
+        lines.append("| " + " | ".join([*cells, one.verdict]) + " |")
     return "\n".join(lines)
 
 
@@ -162,7 +161,6 @@ def _section(one: Compared) -> str:
     found, trials = one.found, one.found["trials"]
     best = next(trial for trial in trials if trial["number"] == found["best"])
     pruned = sum(trial["state"] == "PRUNED" for trial in trials)
-    stays = f"The shipped block stays: {'; '.join(one.objections)}."
     return "\n\n".join(
         [
             f"## {found['method']} on {found['env']}",
@@ -171,9 +169,17 @@ def _section(one: Compared) -> str:
             _parameters(found),
             f"Both blocks on held-out seeds, {one.tuned[0]['episodes']:,} evaluation episodes a run:",
             _comparison(one),
-            stays if one.objections else "**The tuned block replaces the shipped one.**",
+            _conclusion(one),
         ]
     )
+
+
+def _conclusion(one: Compared) -> str:
+    if one.is_baseline:
+        return f"Tuned, this baseline has {one.verdict}."
+    if one.objections:
+        return f"The shipped block stays: {'; '.join(one.objections)}."
+    return "**The tuned block replaces the shipped one.**"
 
 
 def _parameters(found: Mapping[str, Any]) -> str:
@@ -204,6 +210,10 @@ def _how_to_repeat(content: Mapping[str, Any]) -> str:
 
 def _returns(runs: Sequence[Run]) -> list[float]:
     return [run["mean_return"] for run in runs]
+
+
+def _safe_successes(runs: Sequence[Run]) -> list[float]:
+    return [run["violation_free_success_rate"] for run in runs]
 
 
 def _total(runs: Sequence[Run], key: str) -> int:
