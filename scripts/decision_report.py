@@ -3,9 +3,9 @@
     python scripts/decision_report.py                           # the page and its figures, from committed numbers
     python scripts/decision_report.py --runs results/studies    # curves, clearances and film from the trainings, too
 
-Reads the ``results.json`` of ``studies/headline.yml``, ``studies/ablations.yml`` and ``studies/ablated_solver.yml``,
-the ``ablations.json`` of ``scripts/ablations.py``, and what an earlier call with ``--runs`` has left. What is missing
-is left out, and every number says how many seeds it has.
+Reads the ``results.json`` of ``studies/headline.yml``, ``studies/ablations.yml``, ``studies/ablated_solver.yml`` and
+``studies/tuning.yml``, the ``ablations.json`` of ``scripts/ablations.py``, and what an earlier call with ``--runs`` has
+left. What is missing is left out, and every number says how many seeds it has.
 """
 
 from __future__ import annotations
@@ -210,6 +210,7 @@ def main() -> None:
         everywhere=read(RESULTS / "every-environment" / "results.json").get("runs", []),
         ablations=ablations,
         computed=read(args.out / "ablations.json"),
+        tuning=read(RESULTS / "tuning" / "results.json"),
         latency=read(args.out / "episodes.json").get("latency", {}),
         overhead=read(RESULTS / "overhead.json"),
         figures=draw(headline["runs"], ablations, args.out),

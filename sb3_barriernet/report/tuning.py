@@ -79,9 +79,15 @@ class Compared:
         return objections(self.shipped, self.tuned, self.seeds)
 
     @property
+    def safe_successes(self) -> tuple[list[float], list[float]]:
+        """Of the shipped and of the tuned block, a seed each."""
+        shipped, tuned = ([run["violation_free_success_rate"] for run in runs] for runs in (self.shipped, self.tuned))
+        return shipped, tuned
+
+    @property
     def verdict(self) -> str:
         if self.is_baseline:
-            shipped, tuned = (statistics.mean(_safe_successes(runs)) for runs in (self.shipped, self.tuned))
+            shipped, tuned = map(statistics.mean, self.safe_successes)
             return f"{100 * (tuned - shipped):+.1f} points of safe success"
         return "the shipped block stays" if self.objections else "**the tuned block replaces it**"
 
@@ -152,7 +158,7 @@ def _overview(compared: Sequence[Compared]) -> str:
     for one in compared:
         pair = (one.shipped, one.tuned)
         cells = [one.found["method"], one.found["env"], *(spread(_returns(runs), number) for runs in pair)]
-        cells += [spread(_safe_successes(runs), percent) for runs in pair]
+        cells += [spread(rates, percent) for rates in one.safe_successes]
         lines.append("| " + " | ".join([*cells, one.verdict]) + " |")
     return "\n".join(lines)
 
@@ -210,10 +216,6 @@ def _how_to_repeat(content: Mapping[str, Any]) -> str:
 
 def _returns(runs: Sequence[Run]) -> list[float]:
     return [run["mean_return"] for run in runs]
-
-
-def _safe_successes(runs: Sequence[Run]) -> list[float]:
-    return [run["violation_free_success_rate"] for run in runs]
 
 
 def _total(runs: Sequence[Run], key: str) -> int:

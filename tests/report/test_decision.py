@@ -56,6 +56,18 @@ def lines_with(text: str, start: str) -> list[str]:
     return [line for line in text.splitlines() if line.startswith(start)]
 
 
+def test_baselines_are_said_to_gain_what_tuning_gave_them():
+    trained = [
+        run(name, env=OPEN, violation_free_success_rate=rate)
+        for name, rate in [("PPO", 0.8), ("PPO, trial 3", 0.9), ("BarrierPPO", 0.8), ("BarrierPPO, trial 3", 0.9)]
+    ]
+    tunings = [{"env": OPEN, "method": name, "best_name": f"{name}, trial 3"} for name in ("PPO", "BarrierPPO")]
+    content = {"tunings": tunings, "runs": trained, "seeds": [0]}
+    (line,) = lines_with(decision_report(evidence(runs(), tuning=content)), "- PPO on ")
+    assert line == f"- PPO on {OPEN}: 90.0 % instead of 80.0 %, +10.0 points of safe success."
+    assert "instead of 80.0" not in decision_report(evidence(runs()))
+
+
 def test_nothing_seen_is_reported_with_its_bound():
     steps = 2 * SEEDS * (100_352 + 50_000)
     assert f"0 violating steps in {steps:,} steps" in decision(evidence(runs()))
