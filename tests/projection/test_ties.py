@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy.optimize import linprog
 
 from sb3_barriernet.projection import Status, project
 from tests.projection.oracles import least_violation
@@ -82,6 +83,34 @@ def test_a_cone_has_no_size_but_that_of_the_way_to_it(u, rows, action, backend):
         result = project(nominal, A, zero, [0, 0], [np.inf, np.inf], **settings)
         assert result.status < Status.INFEASIBLE
         np.testing.assert_allclose(result.action[0] / size, action, atol=1e-12)
+
+
+@pytest.mark.parametrize("shifts", [(-1, 4), (-2, 3)], ids=["most feasible", "most not"])
+@pytest.mark.parametrize("distance", [1e3, 1e6, 1e9])
+def test_a_nominal_action_far_outside_the_box_is_as_good_as_any(distance, shifts):
+    low, high = np.array([0.0, -1, -1, -1]), np.array([0.0, 1, 1, 1])
+    u, A, c = tied(1000, 8, 4, shifts, seed=7)
+    problem = [*map(torch.tensor, (distance * u, A, c, low, high))]
+    result = project(*problem, weight=torch.tensor(GENERAL))
+    assert (result.status != Status.INVALID).all()
+    for i in range(60):
+        least, norms = least_violation(A[i], c[i], low, high, GENERAL)
+        assert worst_violation(result.action[i].numpy(), A[i], c[i], norms) == pytest.approx(least, abs=1e-9)
+        if result.status[i] < Status.INFEASIBLE:
+            # No feasible action lies on the nominal one's side of the projection.
+            side = GENERAL @ (result.action[i].numpy() - problem[0][i].numpy())
+            side /= max(np.linalg.norm(side), 1.0)
+            nearest = linprog(side, -A[i], c[i], bounds=np.column_stack([low, high]), method="highs").fun
+            assert side @ result.action[i].numpy() == pytest.approx(nearest, abs=1e-9)
+
+
+@pytest.mark.parametrize("distance", [1e3, 1e6, 1e9])
+@pytest.mark.parametrize("dim", [2, 4])
+def test_a_nominal_action_far_outside_a_quadrant_is_solved(dim, distance):
+    u, A, c = tied(2000, 2 * dim, dim, (-1, 4), seed=7)
+    bounds = np.zeros(dim), np.full(dim, np.inf)
+    result = project(*map(torch.tensor, (distance * u, A, c, *bounds)), weight=torch.tensor(GENERAL[:dim, :dim]))
+    assert (result.status != Status.INVALID).all()
 
 
 @pytest.mark.parametrize("widths", [[0.0, 1, 1, 1, 1], [np.inf] * 5], ids=["no width", "half"])

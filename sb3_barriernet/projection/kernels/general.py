@@ -37,6 +37,9 @@ RELAXED = 1e-11
 """Least possible violation, relative to the size of the rows that contradict each other, above which a sample
 counts as infeasible. Below it rounding could have caused the contradiction."""
 
+FAR = 16.0
+"""Coming from farther away than this many times the size of the constraints leaves rounding that counts."""
+
 LIFTS = 60
 """Newton steps on the slack; exact arithmetic needs about M. A step is never shorter than rounding, and that
 minimum doubles every time, so the loop ends."""
@@ -176,6 +179,30 @@ def read_contradiction(table, solution, active, count, slack):
 
 
 @kernel
+def settle(table, solution, basis, corner, active, count, slack):
+    """Correct ``v`` onto its active faces: one Newton step removes the rounding that a long way has left.
+
+    :return: size of the terms that ``v`` is now the sum of
+    """
+    dim = solution.width - 1
+    for i in range(count):
+        k = active[0, i]
+        r = slack * table[k, dim + 2] - table[k, dim]
+        for j in range(dim):
+            r += table[k, j] * solution[0, j]
+        for j in range(i):
+            r -= corner[j, i] * solution[2, j]
+        solution[2, i] = r / corner[i, i]
+    for i in range(count):
+        for j in range(dim):
+            solution[0, j] -= solution[2, i] * basis[i, j]
+    size = 0.0
+    for j in range(dim):
+        size += abs(solution[0, j])
+    return size
+
+
+@kernel
 def relax_and_solve(table, columns, root, unroot, local, solution, basis, corner, active, rows, skewed):
     """Closest action under the least possible violation.
 
@@ -198,12 +225,17 @@ def relax_and_solve(table, columns, root, unroot, local, solution, basis, corner
             for i in range(solution.width - 1):
                 travel += abs(solution[0, i])
         # The box first: a row that holds at the box projection must not count as an intervention.
-        for stage in range(0 if skewed else 1, 2):
-            if outcome == OPTIMAL:
-                first = rows - stage * rows
-                outcome, count, travel = solve_dual(
-                    table, columns, solution, basis, corner, active, count, slack, first, travel, reach
-                )
+        stage = 0 if skewed else 1
+        while outcome == OPTIMAL and stage < 2:
+            far = travel > FAR * reach
+            outcome, count, travel = solve_dual(
+                table, columns, solution, basis, corner, active, count, slack, rows - stage * rows, travel,
+                np.inf if far else reach,
+            )  # fmt: skip
+            if far:  # as exact as a long way allows; the rest of it is short
+                travel = reach = max(reach, settle(table, solution, basis, corner, active, count, slack))
+            else:
+                stage += 1
         if outcome == OPTIMAL:
             return count, culprits if slack > RELAXED * size else 0, slack
         step = 0.0
@@ -216,22 +248,9 @@ def relax_and_solve(table, columns, root, unroot, local, solution, basis, corner
 
 @kernel
 def finish(table, unroot, local, solution, basis, corner, active, count, slack):
-    """Correct ``v`` onto its active faces and write the action; False where numbers overflowed.
-
-    One Newton step removes the rounding that a far start has left.
-    """
+    """Settle ``v`` and write the action; False where numbers overflowed."""
+    settle(table, solution, basis, corner, active, count, slack)
     dim = local.width
-    for i in range(count):
-        k = active[0, i]
-        r = slack * table[k, dim + 2] - table[k, dim]
-        for j in range(dim):
-            r += table[k, j] * solution[0, j]
-        for j in range(i):
-            r -= corner[j, i] * solution[2, j]
-        solution[2, i] = r / corner[i, i]
-    for i in range(count):
-        for j in range(dim):
-            solution[0, j] -= solution[2, i] * basis[i, j]
     finite = 0
     for i in range(dim):
         value = 0.0
