@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sb3_barriernet.report.results_table import number
+from sb3_barriernet.report.study import has_goal
 from sb3_barriernet.report.table import Run, count, percent, spread
 
 CLEAR_GAIN = 0.05
@@ -73,6 +74,10 @@ class Compared:
     @property
     def is_baseline(self) -> bool:
         return not self.shipped[0]["filtered"]
+
+    @property
+    def has_goal(self) -> bool:
+        return has_goal([*self.shipped, *self.tuned])
 
     @property
     def objections(self) -> list[str]:
@@ -158,7 +163,7 @@ def _overview(compared: Sequence[Compared]) -> str:
     for one in compared:
         pair = (one.shipped, one.tuned)
         cells = [one.found["method"], one.found["env"], *(spread(_returns(runs), number) for runs in pair)]
-        cells += [spread(rates, percent) for rates in one.safe_successes]
+        cells += [spread(rates, percent) if one.has_goal else "n/a" for rates in one.safe_successes]
         lines.append("| " + " | ".join([*cells, one.verdict]) + " |")
     return "\n".join(lines)
 
@@ -197,11 +202,12 @@ def _parameters(found: Mapping[str, Any]) -> str:
 
 
 def _comparison(one: Compared) -> str:
-    header = ["", "seeds", *(title for title, *_ in COLUMNS)]
+    columns = COLUMNS if one.has_goal else [column for column in COLUMNS if "success" not in column[0]]
+    header = ["", "seeds", *(title for title, *_ in columns)]
     lines = ["| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
     for runs in (one.shipped, one.tuned):
         seeds = ", ".join(str(run["seed"]) for run in runs)
-        cells = [spread([run[key] for run in runs], form) for _, key, form in COLUMNS]
+        cells = [spread([run[key] for run in runs], form) for _, key, form in columns]
         lines.append("| " + " | ".join([runs[0]["method"], seeds, *cells]) + " |")
     return "\n".join(lines)
 

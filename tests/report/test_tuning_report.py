@@ -11,6 +11,7 @@ def run(seed: int, mean_return: float, method: str = "shipped", **numbers) -> di
     same = dict(
         timesteps=100_352,
         episodes=100,
+        success_rate=1.0,
         unfiltered_mean_return=mean_return,
         violation_free_success_rate=1.0,
         unfiltered_violation_free_success_rate=1.0,
@@ -29,6 +30,12 @@ def runs(*returns: float, method: str = "shipped", **numbers) -> list[dict]:
 
 
 SHIPPED = runs(100.0, 90.0, 110.0)
+CONTENT = {
+    "budget": {"trials": 2, "startup_trials": 1, "timesteps": 25_000, "evaluations": 2, "eval_episodes": 10},
+    "tuning_seed": 1000,
+    "seeds": [0, 1, 2],
+    "command": "python tune.py",
+}
 
 
 def test_a_clear_gain_on_every_seed_without_a_violation_replaces_the_shipped_block():
@@ -67,6 +74,17 @@ def test_a_baseline_is_compared_and_never_replaced():
     assert Compared({}, tuned, shipped, 3).verdict == "-10.0 points of safe success"
 
 
+def test_a_task_without_a_goal_has_no_success(tmp_path):
+    without = [{**run, "success_rate": 0.0} for run in [*SHIPPED, *runs(111.0, method="trial 0")]]
+    trial = {"number": 0, "state": "COMPLETE", "value": 80.0, "params": {}}
+    found = {"env": "Task-v0", "method": "shipped", "trials": [trial], "best": 0, "best_name": "trial 0"}
+    content = {**CONTENT, "tunings": [found | {"shipped": {}, "tuned": {}}], "runs": without}
+    (tmp_path / "results.json").write_text(json.dumps(content))
+    text = write_tuning_report(tmp_path).read_text()
+    assert "| shipped | Task-v0 | 100 (90 to 110) | 111 | n/a | n/a |" in text
+    assert "safe success, unfiltered" not in text
+
+
 @pytest.mark.parametrize(("shipped", "tuned", "wanted"), [(100.0, 104.0, "105"), (-100.0, -96.0, "-95")])
 def test_a_gain_that_is_not_clear_is_none(shipped, tuned, wanted):
     (reason,) = objections(runs(shipped, shipped, shipped), runs(tuned, tuned, tuned), seeds=3)
@@ -87,14 +105,8 @@ def test_the_report_leaves_out_what_is_not_trained_and_states_every_verdict(tmp_
         "shipped": {"gamma": 0.99, "clip_range": None},
         "tuned": {"gamma": 0.98, "clip_range": 0.1},
     }
-    content = {
-        "budget": {"trials": 2, "startup_trials": 1, "timesteps": 25_000, "evaluations": 2, "eval_episodes": 10},
-        "tuning_seed": 1000,
-        "seeds": [0, 1, 2],
-        "command": "python tune.py",
-        "tunings": [found, found | {"env": "Other-v0"}],
-        "runs": [*SHIPPED, *runs(111.0, 120.0, 130.0, method="trial 0")],
-    }
+    trained = [*SHIPPED, *runs(111.0, 120.0, 130.0, method="trial 0")]
+    content = {**CONTENT, "tunings": [found, found | {"env": "Other-v0"}], "runs": trained}
     (tmp_path / "results.json").write_text(json.dumps(content))
     text = write_tuning_report(tmp_path).read_text()
     row = "| shipped | Task-v0 | 100 (90 to 110) | 120 (111 to 130) | 100.0 % | 100.0 % |"
