@@ -24,17 +24,14 @@ ENTRIES = {"screen": "forward", "solve_pending": "general", "pull_back": "adjoin
 
 def load_program(name: str) -> Any:
     """The entry ``name`` and all it calls, as an LLVM module that belongs to the caller."""
-    shipped = files.read(_path(name), sources())
-    if shipped is not None:
-        with suppress(RuntimeError):  # written by a newer LLVM than this one
-            return llvm.parse_bitcode(shipped)
-    return llvm.parse_bitcode(_translate(name))
+    shipped = _read_shipped(name)
+    return llvm.parse_bitcode(_translate(name)) if shipped is None else shipped
 
 
 def ship_programs() -> None:
-    """Leave an up-to-date program of every entry beside the sources."""
+    """Leave an up-to-date program of every entry beside the sources, one that this LLVM reads."""
     for name in ENTRIES:
-        if files.read(_path(name), sources()) is None:
+        if _read_shipped(name) is None:
             files.write(_path(name), _translate(name), sources())
 
 
@@ -59,6 +56,15 @@ def optimise(program: Any, machine: Any) -> None:
 
 def _path(name: str) -> Path:
     return HERE / f"{name}.bc"
+
+
+def _read_shipped(name: str) -> Any | None:
+    """The program beside the sources; None if it is of other sources, or of a newer LLVM than this one."""
+    program = files.read(_path(name), sources())
+    if program is not None:
+        with suppress(RuntimeError):
+            return llvm.parse_bitcode(program)
+    return None
 
 
 def _translate(name: str) -> bytes:
