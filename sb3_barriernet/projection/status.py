@@ -15,4 +15,5 @@ class Status(enum.IntEnum):
     INFEASIBLE = 2
     """No action in the box satisfies every row. The action breaks the rows as little as possible."""
     INVALID = 3
-    """NaN or infinity in this sample, or an empty box. The action is the backup action."""
+    """NaN or infinity in this sample, an empty box, or numbers so far apart that rounding leaves no solution that can
+    be told from a wrong one. The action is the backup action."""
