@@ -18,8 +18,8 @@ from sb3_barriernet.report.statistics import (
     wilson_interval,
 )
 from sb3_barriernet.report.study import has_goal
-from sb3_barriernet.report.table import Run, count, percent, spread
-from sb3_barriernet.report.tuning import Compared
+from sb3_barriernet.report.table import Run, count, percent
+from sb3_barriernet.report.tuning import gains_of_baselines
 
 OURS, PLAIN, FILTERED = "BarrierPPO", "PPO", "PPO + filter"
 OFF_POLICY = ("SAC", "TQC")
@@ -103,7 +103,7 @@ def decision_report(evidence: Evidence) -> str:
         "## The headline",
         *(_headline_of(evidence, env_id) for env_id in by_environment(evidence.runs)),
         METHOD_NOTES,
-        tuned_baselines(evidence),
+        gains_of_baselines(evidence.tuning),
         "### Which is better?",
         improvement_table(evidence),
         *_figures(evidence),
@@ -290,23 +290,6 @@ def _steps_to_level(runs: Sequence[Run]) -> str:
     if not reached:
         return "not reached"
     return f"{np.median(reached) / 1000:.0f}k ({len(reached)} of {len(runs)})"
-
-
-def tuned_baselines(evidence: Evidence) -> str:
-    """What the baselines would gain if they had another block than BarrierPPO's."""
-    tunings = [Compared.of(found, evidence.tuning) for found in evidence.tuning.get("tunings", ())]
-    lines = []
-    for one in tunings:
-        if one.shipped and one.tuned and one.is_baseline:
-            shipped, tuned = (spread(rates, percent) for rates in one.safe_successes)
-            lines.append(f"- {one.found['method']} on {one.found['env']}: {tuned} instead of {shipped}, {one.verdict}.")
-    if not lines:
-        return ""
-    intro = (
-        "All PPO methods have one block of hyperparameters. The RL Zoo's tuner, with the same budget for each, would "
-        "have given the baselines others ([tuning](../results/tuning/report.md)), by safe success on the same seeds:"
-    )
-    return "\n".join([intro, "", *lines])
 
 
 def improvement_table(evidence: Evidence) -> str:

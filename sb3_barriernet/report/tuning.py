@@ -142,6 +142,26 @@ def write_tuning_report(folder: Path) -> Path:
     return report
 
 
+def gains_of_baselines(content: Mapping[str, Any]) -> str:
+    """What baselines would gain from blocks of their own, in Markdown; nothing if none was tuned.
+
+    :param content: ``results.json`` of a tuning, or nothing
+    """
+    tunings = [Compared.of(found, content) for found in content.get("tunings", ())]
+    lines = []
+    for one in tunings:
+        if one.shipped and one.tuned and one.is_baseline:
+            shipped, tuned = (spread(rates, percent) for rates in one.safe_successes)
+            lines.append(f"- {one.found['method']} on {one.found['env']}: {tuned} instead of {shipped}, {one.verdict}.")
+    if not lines:
+        return ""
+    intro = (
+        "All PPO methods have one block of hyperparameters. The RL Zoo's tuner, with the same budget for each, would "
+        "have given the baselines others ([tuning](../results/tuning/report.md)), by safe success on the same seeds:"
+    )
+    return "\n".join([intro, "", *lines])
+
+
 def _introduction(content: Mapping[str, Any]) -> str:
     budget, trials = content["budget"], sum(len(found["trials"]) for found in content["tunings"])
     text = (

@@ -167,16 +167,19 @@ def as_block(params: dict[str, Any], policy_kwargs: str = "dict()") -> dict[str,
         )
     block = _to_four_digits(convert_barrierppo_params(_to_four_digits(params)))
     network = block["policy_kwargs"]
-    said = [f"{name}={value!r}" for name, value in _keywords(policy_kwargs).items()]
-    said += [f"net_arch={network['net_arch']}", f"activation_fn=nn.{network['activation_fn'].__name__}"]
-    return {**block, "policy_kwargs": f"dict({', '.join(said)})"}
+    said = {**_keywords(policy_kwargs), "net_arch": repr(network["net_arch"])}
+    said["activation_fn"] = f"nn.{network['activation_fn'].__name__}"
+    return {**block, "policy_kwargs": f"dict({', '.join(f'{name}={value}' for name, value in said.items())})"}
 
 
-def _keywords(call: str) -> dict[str, Any]:
-    """Keywords of ``dict(name=literal, ...)``."""
-    parsed = ast.parse(call, mode="eval").body
-    assert isinstance(parsed, ast.Call)
-    return {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in parsed.keywords}
+def _keywords(call: str) -> dict[str, str]:
+    """The keywords of ``dict(name=value, ...)`` and what is written behind each."""
+    parsed = ast.parse(call, mode="eval").body if isinstance(call, str) else None
+    if not isinstance(parsed, ast.Call):
+        raise ConfigurationError(
+            f'Found policy_kwargs={call!r} in a block that is tuned; write them as the Zoo does, "dict(name=value)".'
+        )
+    return {str(keyword.arg): ast.unparse(keyword.value) for keyword in parsed.keywords}
 
 
 def _to_four_digits(values: dict[str, Any]) -> dict[str, Any]:

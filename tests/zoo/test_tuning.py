@@ -143,6 +143,18 @@ def test_trials_of_another_sampler_are_refused_with_advice():
         as_block({"n_steps_pow": 5, "max_grad_norm": 0.5})
 
 
+def test_what_a_block_says_of_its_network_is_replaced_and_the_rest_stays():
+    tuning_of_baselines.sample_ppo_params(trial := optuna.create_study().ask(), 2, 64, {})
+    said = "dict(activation_fn=nn.ELU, net_arch=[8], optimizer_kwargs=dict(eps=1e-05))"
+    written = eval(as_block(trial.params, said)["policy_kwargs"], {"nn": nn})  # as the Zoo reads it
+    assert written["optimizer_kwargs"] == {"eps": 1e-05}
+    assert written["net_arch"] != [8]
+    assert written["activation_fn"] is not nn.ELU
+    for wrong in ("[64, 64]", {"net_arch": [64]}):
+        with pytest.raises(ConfigurationError, match="write them as the Zoo does"):
+            as_block(trial.params, wrong)
+
+
 def test_baselines_keep_their_rows_in_view():
     ppo = yaml.safe_load(packaged_config("ppo").read_text())[ENV_ID]["policy_kwargs"]
     assert ppo == "dict(row_encoding='sorted')"
