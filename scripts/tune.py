@@ -83,6 +83,7 @@ def entry(tuning: Tuning) -> dict[str, Any]:
     return {
         "env": tuning.run.env_id,
         "method": tuning.method,
+        "algo": tuning.run.algo,
         "trials": trials,
         "best": tuning.best_trial().number,
         "best_name": tuning.best_name(),

@@ -73,7 +73,7 @@ class Compared:
 
     @property
     def is_baseline(self) -> bool:
-        return not self.shipped[0]["filtered"]
+        return bool(self.found["algo"] != "barrierppo")
 
     @property
     def has_goal(self) -> bool:

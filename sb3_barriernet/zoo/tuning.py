@@ -8,22 +8,24 @@ from __future__ import annotations
 
 import ast
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
+from rl_zoo3.hyperparams_opt import HYPERPARAMS_CONVERTER, HYPERPARAMS_SAMPLER
 
 from sb3_barriernet.errors import ConfigurationError
 from sb3_barriernet.zoo.results_folder import claim
 from sb3_barriernet.zoo.runs import ZooRun
-from sb3_barriernet.zoo.sampler import convert_barrierppo_params
 from sb3_barriernet.zoo.study import Job, Study, StudyMethod, slug
 
 TUNING_SEED = 1_000
 """Seed of the first trial; studies train with seeds below it."""
+
+HYPERPARAMS_MODULE = "rl_zoo3.hyperparams_opt"
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class Tuning:
     def best_block(self) -> dict[str, Any]:
         """What the best trial would write into the block."""
         said = self.run.effective_hyperparameters.get("policy_kwargs", "dict()")
-        return as_block(self.best_trial().params, said)
+        return as_block(self.best_trial().params, HYPERPARAMS_CONVERTER[self.run.algo], said)
 
     def command(self, finished: int) -> list[str]:
         """The command line for the trials that are missing.
@@ -122,13 +124,19 @@ def tunings(study: Study, budget: TuningBudget, folder: Path) -> list[Tuning]:
     :param study: its methods are what is tuned
     :param budget: how much is tried
     :param folder: everything is written below it
-    :raises ConfigurationError: if a method is more than a training of PPO or BarrierPPO
+    :raises ConfigurationError: if a method is distilled, or only the Zoo itself knows what to try for its algorithm
     """
     for name, method in study.methods.items():
-        if method.algo not in ("barrierppo", "ppo") or method.filter or method.distill or method.deploy:
+        if method.distill:
             raise ConfigurationError(
-                f"Found the method {name!r}; expected a training by barrierppo or ppo alone, whose block is tuned. "
-                "Remove it, or its keys 'filter', 'distill' and 'deploy'."
+                f"Found the distilled method {name!r}; a trial is a training alone. Remove its key 'distill'."
+            )
+        sampler = HYPERPARAMS_SAMPLER.get(method.algo)
+        if sampler is None or sampler.__module__ == HYPERPARAMS_MODULE:
+            raise ConfigurationError(
+                f"Found the method {name!r}, for whose algorithm {method.algo} rl_zoo3's own sampler would replace what "
+                "the policy is told about the rows. Let `gym_packages` of the study's environment name a module that "
+                "registers another, as studies/tuning.py does."
             )
     first = replace(study, seeds=study.seeds[:1])
     return [_tuning(job, budget, folder) for job in first.jobs(folder)]
@@ -142,34 +150,37 @@ def _tuning(job: Job, budget: TuningBudget, folder: Path) -> Tuning:
 def with_best_trials(study: Study, tuned: Sequence[Tuning]) -> Study:
     """The study on what is tuned, with the best trial of every tuning beside the block that it may replace."""
     blocks: dict[str, dict[str, dict[str, Any]]] = {}
+    origins: dict[str, StudyMethod] = {}
     for tuning in tuned:
-        env_id = tuning.run.env_id
-        params = study.methods[tuning.method].params_on(env_id)
-        blocks.setdefault(tuning.method, {})[env_id] = params
-        blocks.setdefault(tuning.best_name(), {})[env_id] = {**params, **tuning.best_block()}
-    algorithms = {name: tuning.run.algo for tuning in tuned for name in (tuning.method, tuning.best_name())}
-    methods = {name: StudyMethod(algorithms[name], environments=block) for name, block in blocks.items()}
+        env_id, method = tuning.run.env_id, study.methods[tuning.method]
+        params = method.params_on(env_id)
+        for name, block in ((tuning.method, params), (tuning.best_name(), {**params, **tuning.best_block()})):
+            blocks.setdefault(name, {})[env_id] = block
+            origins[name] = method
+    methods = {name: replace(origins[name], params={}, environments=block) for name, block in blocks.items()}
     environments = {tuning.run.env_id: study.environments[tuning.run.env_id] for tuning in tuned}
     return replace(study, environments=environments, methods=methods)
 
 
-def as_block(params: dict[str, Any], policy_kwargs: str = "dict()") -> dict[str, Any]:
+def as_block(
+    params: dict[str, Any], convert: Callable[[dict[str, Any]], dict[str, Any]], policy_kwargs: str = "dict()"
+) -> dict[str, Any]:
     """A trial's parameters as a person would write them in YAML: to four digits, and classes by the Zoo's names.
 
-    :param params: as :func:`~sb3_barriernet.zoo.sampler.sample_barrierppo_params` draws them
+    :param params: as the sampler of the algorithm draws them
+    :param convert: makes keywords of the algorithm of them, with a ``policy_kwargs`` that describes the network
     :param policy_kwargs: of the block, in the Zoo's notation; what it says beside the network stays
-    :raises ConfigurationError: if another sampler drew them
+    :raises ConfigurationError: if the block's ``policy_kwargs`` are no call of ``dict``
     """
-    if "lr_schedule" not in params:
-        raise ConfigurationError(
-            f"Found a trial of {', '.join(params)}, which BarrierPPO's sampler did not draw. Let `gym_packages` of the "
-            "study's environment name a module that makes it the sampler of this algorithm, as studies/tuning.py does."
-        )
-    block = _to_four_digits(convert_barrierppo_params(_to_four_digits(params)))
-    network = block["policy_kwargs"]
-    said = {**_keywords(policy_kwargs), "net_arch": repr(network["net_arch"])}
-    said["activation_fn"] = f"nn.{network['activation_fn'].__name__}"
+    block = _to_four_digits(convert(_to_four_digits(params)))
+    network = {name: _in_zoo_notation(value) for name, value in block["policy_kwargs"].items()}
+    said = {**_keywords(policy_kwargs), **network}
     return {**block, "policy_kwargs": f"dict({', '.join(f'{name}={value}' for name, value in said.items())})"}
+
+
+def _in_zoo_notation(value: Any) -> str:
+    """A value of the network as Python that the Zoo evaluates; it knows ``torch.nn`` as ``nn``."""
+    return f"nn.{value.__name__}" if isinstance(value, type) else repr(value)
 
 
 def _keywords(call: str) -> dict[str, str]:
