@@ -26,6 +26,7 @@ TUNING_SEED = 1_000
 """Seed of the first trial; studies train with seeds below it."""
 
 HYPERPARAMS_MODULE = "rl_zoo3.hyperparams_opt"
+"""Where the samplers of the Zoo itself are defined."""
 
 
 @dataclass(frozen=True)
@@ -127,19 +128,23 @@ def tunings(study: Study, budget: TuningBudget, folder: Path) -> list[Tuning]:
     :raises ConfigurationError: if a method is distilled, or only the Zoo itself knows what to try for its algorithm
     """
     for name, method in study.methods.items():
-        if method.distill:
-            raise ConfigurationError(
-                f"Found the distilled method {name!r}; a trial is a training alone. Remove its key 'distill'."
-            )
-        sampler = HYPERPARAMS_SAMPLER.get(method.algo)
-        if sampler is None or sampler.__module__ == HYPERPARAMS_MODULE:
-            raise ConfigurationError(
-                f"Found the method {name!r}, for whose algorithm {method.algo} rl_zoo3's own sampler would replace what "
-                "the policy is told about the rows. Let `gym_packages` of the study's environment name a module that "
-                "registers another, as studies/tuning.py does."
-            )
+        _check(name, method)
     first = replace(study, seeds=study.seeds[:1])
     return [_tuning(job, budget, folder) for job in first.jobs(folder)]
+
+
+def _check(name: str, method: StudyMethod) -> None:
+    if method.distill:
+        raise ConfigurationError(
+            f"Found the distilled method {name!r}; a trial is a training alone. Remove its key 'distill'."
+        )
+    sampler = HYPERPARAMS_SAMPLER.get(method.algo)
+    if sampler is None or sampler.__module__ == HYPERPARAMS_MODULE:
+        raise ConfigurationError(
+            f"Found the method {name!r} of the algorithm {method.algo}, for which rl_zoo3's own sampler, if it has "
+            "one, would replace what the policy is told about the rows. Let `gym_packages` of the study's environment "
+            "name a module that registers another, as studies/tuning.py does."
+        )
 
 
 def _tuning(job: Job, budget: TuningBudget, folder: Path) -> Tuning:

@@ -61,7 +61,8 @@ def test_baselines_are_said_to_gain_what_tuning_gave_them():
         run(name, env=OPEN, violation_free_success_rate=rate)
         for name, rate in [("PPO", 0.8), ("PPO, trial 3", 0.9), ("BarrierPPO", 0.8), ("BarrierPPO, trial 3", 0.9)]
     ]
-    tunings = [{"env": OPEN, "method": name, "best_name": f"{name}, trial 3"} for name in ("PPO", "BarrierPPO")]
+    tuned = {"PPO": "ppo", "BarrierPPO": "barrierppo"}
+    tunings = [{"env": OPEN, "method": n, "algo": a, "best_name": f"{n}, trial 3"} for n, a in tuned.items()]
     content = {"tunings": tunings, "runs": trained, "seeds": [0]}
     (line,) = lines_with(decision_report(evidence(runs(), tuning=content)), "- PPO on ")
     assert line == f"- PPO on {OPEN}: 90.0 % instead of 80.0 %, +10.0 points of safe success."

@@ -70,14 +70,21 @@ def test_a_baseline_is_compared_and_never_replaced():
         [run(seed, 0.0, violation_free_success_rate=rate, filtered=False) for seed, rate in enumerate(rates)]
         for rates in ((0.9, 0.8, 0.85), (0.91, 0.95, 0.99))
     )
-    assert Compared({}, shipped, tuned, 3).verdict == "+10.0 points of safe success"
-    assert Compared({}, tuned, shipped, 3).verdict == "-10.0 points of safe success"
+    assert Compared({"algo": "ppo"}, shipped, tuned, 3).verdict == "+10.0 points of safe success"
+    assert Compared({"algo": "ppo"}, tuned, shipped, 3).verdict == "-10.0 points of safe success"
 
 
 def test_a_task_without_a_goal_has_no_success(tmp_path):
     without = [{**run, "success_rate": 0.0} for run in [*SHIPPED, *runs(111.0, method="trial 0")]]
     trial = {"number": 0, "state": "COMPLETE", "value": 80.0, "params": {}}
-    found = {"env": "Task-v0", "method": "shipped", "trials": [trial], "best": 0, "best_name": "trial 0"}
+    found = {
+        "env": "Task-v0",
+        "method": "shipped",
+        "algo": "barrierppo",
+        "trials": [trial],
+        "best": 0,
+        "best_name": "trial 0",
+    }
     content = {**CONTENT, "tunings": [found | {"shipped": {}, "tuned": {}}], "runs": without}
     (tmp_path / "results.json").write_text(json.dumps(content))
     text = write_tuning_report(tmp_path).read_text()
@@ -99,6 +106,7 @@ def test_the_report_leaves_out_what_is_not_trained_and_states_every_verdict(tmp_
     found = {
         "env": "Task-v0",
         "method": "shipped",
+        "algo": "barrierppo",
         "trials": trials,
         "best": 0,
         "best_name": "trial 0",

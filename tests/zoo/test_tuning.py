@@ -11,11 +11,13 @@ import pytest
 import yaml
 from optuna.trial import TrialState
 from rl_zoo3.exp_manager import ExperimentManager
+from rl_zoo3.hyperparams_opt import HYPERPARAMS_SAMPLER
+from rl_zoo3.utils import get_class_by_name
 from torch import nn
 
 from sb3_barriernet.errors import ConfigurationError
 from sb3_barriernet.zoo.packaged_config import packaged_config
-from sb3_barriernet.zoo.sampler import sample_barrierppo_params
+from sb3_barriernet.zoo.sampler import convert_barrierppo_params, sample_barrierppo_params
 from sb3_barriernet.zoo.study import StudyMethod, read_study
 from sb3_barriernet.zoo.tuning import TUNING_SEED, TuningBudget, as_block, tunings, with_best_trials
 from studies import tuning as tuning_of_baselines
@@ -59,6 +61,10 @@ def with_trials(tuning, *values: float | None):
     return tuning
 
 
+def block_of(trial: optuna.Trial, said: str = "dict()") -> dict:
+    return as_block(trial.params, convert_barrierppo_params, said)
+
+
 def option(command: list[str], name: str) -> str:
     return command[command.index(name) + 1]
 
@@ -68,7 +74,7 @@ def test_a_block_in_yaml_trains_what_its_trial_tried():
     for _ in range(30):
         trial = study.ask()
         tried = sample_barrierppo_params(trial, 2, 64, {})
-        block = yaml.safe_load(yaml.safe_dump(as_block(trial.params)))
+        block = yaml.safe_load(yaml.safe_dump(block_of(trial)))
         network = eval(block["policy_kwargs"], {"nn": nn})  # as the Zoo reads it
         loaded = ExperimentManager._preprocess_schedules({**block, "policy_kwargs": network})
         rate, loaded_rate = tried.pop("learning_rate"), loaded.pop("learning_rate")
@@ -126,42 +132,62 @@ def test_the_best_trials_are_methods_beside_what_they_may_replace(tmp_path):
     tuned = {job.run.env_id: job for job in jobs if "shipped, trial 1" in job.methods}
     for tuning in (clutter, open_arena):
         definition = tuned[tuning.run.env_id].definition("shipped, trial 1")["hyperparameters"]
-        assert definition.items() >= as_block(tuning.best_trial().params).items()
+        assert definition.items() >= tuning.best_block().items()
         assert definition["env_wrapper"] == tuning.run.hyperparameters["env_wrapper"]
     assert {job.run.overrides["ent_coef"] for job in jobs if "shipped" in job.methods} == {"0.5"}
 
 
-@pytest.mark.parametrize("method", ["{algo: sac}", "{algo: ppo, filter: true}", "{algo: barrierppo, distill: 10}"])
-def test_a_method_that_is_more_than_a_block_is_refused(tmp_path, method):
+@pytest.mark.parametrize(
+    ("method", "advice"),
+    [
+        ("{algo: barrierppo, distill: 10}", "a trial is a training alone"),
+        ("{algo: a2c}", r"registers another, as studies/tuning\.py does"),
+    ],
+)
+def test_what_no_trial_can_try_is_refused_with_advice(tmp_path, method, advice):
     study = replace(read(tmp_path), methods={"other": StudyMethod(**yaml.safe_load(method))})
-    with pytest.raises(ConfigurationError, match="Found the method 'other'; expected a training by barrierppo or ppo"):
+    with pytest.raises(ConfigurationError, match=f"'other'.*{advice}"):
         tunings(study, BUDGET, tmp_path)
-
-
-def test_trials_of_another_sampler_are_refused_with_advice():
-    with pytest.raises(ConfigurationError, match=r"studies/tuning\.py"):
-        as_block({"n_steps_pow": 5, "max_grad_norm": 0.5})
 
 
 def test_what_a_block_says_of_its_network_is_replaced_and_the_rest_stays():
     tuning_of_baselines.sample_ppo_params(trial := optuna.create_study().ask(), 2, 64, {})
     said = "dict(activation_fn=nn.ELU, net_arch=[8], optimizer_kwargs=dict(eps=1e-05))"
-    written = eval(as_block(trial.params, said)["policy_kwargs"], {"nn": nn})  # as the Zoo reads it
+    written = eval(block_of(trial, said)["policy_kwargs"], {"nn": nn})  # as the Zoo reads it
     assert written["optimizer_kwargs"] == {"eps": 1e-05}
     assert written["net_arch"] != [8]
     assert written["activation_fn"] is not nn.ELU
     for wrong in ("[64, 64]", {"net_arch": [64]}):
         with pytest.raises(ConfigurationError, match="write them as the Zoo does"):
-            as_block(trial.params, wrong)
+            block_of(trial, wrong)
 
 
 def test_baselines_keep_their_rows_in_view():
     ppo = yaml.safe_load(packaged_config("ppo").read_text())[ENV_ID]["policy_kwargs"]
     assert ppo == "dict(row_encoding='sorted')"
     tried = tuning_of_baselines.sample_ppo_params(trial := optuna.create_study().ask(), 2, 64, {})
-    written = eval(as_block(trial.params, ppo)["policy_kwargs"], {"nn": nn})  # as the Zoo reads it
+    written = eval(block_of(trial, ppo)["policy_kwargs"], {"nn": nn})  # as the Zoo reads it
     assert written == tried["policy_kwargs"]
     assert written.items() > {"row_encoding": "sorted"}.items()
+
+
+@pytest.mark.parametrize("algo", ["sac", "tqc"])
+def test_off_policy_baselines_try_what_their_block_will_say(tmp_path, algo):
+    deploy = "{env_wrapper: [{sb3_barriernet.envs.PursuitEvasionBarrier: {alpha: 2.0}}]}"
+    method = f"  other: {{algo: {algo}, filter: true, environments: [{ENV_ID}], deploy: {deploy}}}\n"
+    study = read(tmp_path, STUDY + method)
+    _, tuning, _ = tunings(study, BUDGET, tmp_path)
+    tuning.folder.mkdir(parents=True)
+    trials = optuna.create_study(storage=tuning.storage, study_name=ENV_ID, direction="maximize")
+    tried = HYPERPARAMS_SAMPLER[algo](trial := trials.ask(), 2, 16, {})
+    trials.tell(trial, 1.0)
+    block = tuning.best_block()
+    network = eval(block.pop("policy_kwargs"), {"get_class_by_name": get_class_by_name})  # as the Zoo reads it
+    assert network == tried.pop("policy_kwargs")
+    assert block == pytest.approx(tried, rel=1e-3)
+    assert tuning.run.effective_hyperparameters.keys() >= block.keys() - {"top_quantiles_to_drop_per_net"}
+    best = with_best_trials(study, [tuning]).methods["other, trial 0"]
+    assert (best.algo, best.filter, best.deploy) == (algo, True, study.methods["other"].deploy)
 
 
 def test_every_method_has_trials_of_its_own(tmp_path):
