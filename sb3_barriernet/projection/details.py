@@ -18,7 +18,7 @@ class Details:
     def __init__(self, batch: int, dim: int):
         self.batch = batch
         self.dim = dim
-        self.memory = allocate(batch * (2 * dim + 13))
+        self.memory = allocate(batch * (2 * dim + 13), zeros=8 * batch)
         self.slack_address = ctypes.addressof(self.memory)
         self.faces_address = self.slack_address + 8 * batch
         self.status_address = self.faces_address + 2 * batch * (dim + 2)

@@ -20,6 +20,7 @@ from sb3_barriernet.projection.kernels.layout import LANES
 from sb3_barriernet.projection.kernels.views import intrinsic
 
 _DOUBLE, _INT = ir.DoubleType(), ir.IntType(32)
+_SINGLES = ir.VectorType(ir.FloatType(), 2)
 _VECTOR, _BITS = ir.VectorType(_DOUBLE, LANES), ir.VectorType(ir.IntType(1), LANES)
 
 
@@ -62,8 +63,10 @@ def _operator(function: Callable[..., Any], operand: types.Type, result: types.T
 
 for plus in (operator.add, operator.iadd):
     _operator(plus, LANES_TYPE, LANES_TYPE, ir.IRBuilder.fadd)
-_operator(operator.sub, LANES_TYPE, LANES_TYPE, ir.IRBuilder.fsub)
-_operator(operator.mul, LANES_TYPE, LANES_TYPE, ir.IRBuilder.fmul)
+for minus in (operator.sub, operator.isub):
+    _operator(minus, LANES_TYPE, LANES_TYPE, ir.IRBuilder.fsub)
+for times in (operator.mul, operator.imul):
+    _operator(times, LANES_TYPE, LANES_TYPE, ir.IRBuilder.fmul)
 _operator(operator.truediv, LANES_TYPE, LANES_TYPE, ir.IRBuilder.fdiv)
 _operator(operator.lt, LANES_TYPE, MASK_TYPE, lambda builder, a, b: builder.fcmp_ordered("<", a, b))
 _operator(operator.le, LANES_TYPE, MASK_TYPE, lambda builder, a, b: builder.fcmp_ordered("<=", a, b))
@@ -72,7 +75,19 @@ _operator(operator.ge, LANES_TYPE, MASK_TYPE, lambda builder, a, b: builder.fcmp
 _operator(operator.eq, LANES_TYPE, MASK_TYPE, lambda builder, a, b: builder.fcmp_ordered("==", a, b))
 for both in (operator.and_, operator.iand):
     _operator(both, MASK_TYPE, MASK_TYPE, ir.IRBuilder.and_)
-_operator(operator.or_, MASK_TYPE, MASK_TYPE, ir.IRBuilder.or_)
+for either in (operator.or_, operator.ior):
+    _operator(either, MASK_TYPE, MASK_TYPE, ir.IRBuilder.or_)
+
+
+@infer_global(operator.invert)
+class _Invert(AbstractTemplate):
+    def generic(self, args: Any, kws: Any) -> Any:
+        return signature(MASK_TYPE, MASK_TYPE) if tuple(args) == (MASK_TYPE,) else None
+
+
+@lower_builtin(operator.invert, MASK_TYPE)
+def _lower_invert(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    return builder.not_(args[0])
 
 
 def _address(builder: Any, address: Any) -> Any:
@@ -163,6 +178,102 @@ def load_strided(typingctx: Any, address: Any, stride: Any) -> Any:
 
 
 @intrinsic
+def lanes_of(typingctx: Any, first: Any, second: Any, third: Any, fourth: Any) -> Any:
+    """Four numbers."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        result = ir.Constant(_VECTOR, ir.Undefined)
+        for lane, number in enumerate(args):
+            result = builder.insert_element(result, number, ir.Constant(_INT, lane))
+        return result
+
+    return LANES_TYPE(*[types.float64] * LANES), codegen
+
+
+@intrinsic
+def lane(typingctx: Any, lanes: Any, index: Any) -> Any:
+    """One of the numbers."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.extract_element(*args)
+
+    return types.float64(LANES_TYPE, types.intp), codegen
+
+
+@intrinsic
+def join(typingctx: Any, first: Any, second: Any) -> Any:
+    """The pairs at two addresses, one behind the other."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return _shuffle(builder, *(_load(builder, address, 2) for address in args), [0, 1, 2, 3])
+
+    return LANES_TYPE(types.intp, types.intp), codegen
+
+
+@intrinsic
+def join_singles(typingctx: Any, first: Any, second: Any) -> Any:
+    """The same of float32."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        kind = ir.PointerType(_SINGLES)
+        pairs = [builder.load(builder.inttoptr(address, kind), align=4) for address in args]
+        return builder.fpext(_shuffle(builder, *pairs, [0, 1, 2, 3]), _VECTOR)
+
+    return LANES_TYPE(types.intp, types.intp), codegen
+
+
+@intrinsic
+def store_pair(typingctx: Any, address: Any, lanes: Any) -> Any:
+    """Write the first two numbers."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        pair = _shuffle(builder, args[1], args[1], [0, 1])
+        builder.store(pair, builder.inttoptr(args[0], ir.PointerType(pair.type)), align=8)
+        return context.get_dummy_value()
+
+    return types.void(types.intp, LANES_TYPE), codegen
+
+
+@intrinsic
+def store_pair_of_singles(typingctx: Any, address: Any, lanes: Any) -> Any:
+    """The same as float32."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        pair = builder.fptrunc(_shuffle(builder, args[1], args[1], [0, 1]), _SINGLES)
+        builder.store(pair, builder.inttoptr(args[0], ir.PointerType(_SINGLES)), align=4)
+        return context.get_dummy_value()
+
+    return types.void(types.intp, LANES_TYPE), codegen
+
+
+@intrinsic
+def load_at(typingctx: Any, first: Any, second: Any, third: Any, fourth: Any) -> Any:
+    """Numbers at four addresses."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        result = ir.Constant(_VECTOR, ir.Undefined)
+        for lane, address in enumerate(args):
+            number = builder.load(_address(builder, address))
+            result = builder.insert_element(result, number, ir.Constant(_INT, lane))
+        return result
+
+    return LANES_TYPE(*[types.intp] * LANES), codegen
+
+
+@intrinsic
+def load_pairs_at(typingctx: Any, first: Any, second: Any, third: Any, fourth: Any) -> Any:
+    """Pairs at four addresses: the first number of each, and the second."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        pairs = [_load(builder, address, 2) for address in args]
+        outer, inner = (_shuffle(builder, pairs[i], pairs[i + 2], [0, 1, 2, 3]) for i in range(2))
+        parts = [_shuffle(builder, outer, inner, order) for order in ([0, 4, 2, 6], [1, 5, 3, 7])]
+        return context.make_tuple(builder, sig.return_type, parts)
+
+    return types.UniTuple(LANES_TYPE, 2)(*[types.intp] * LANES), codegen
+
+
+@intrinsic
 def load_pairs(typingctx: Any, address: Any) -> Any:
     """Neighbouring pairs: the first number of each, and the second."""
 
@@ -249,14 +360,13 @@ def every(typingctx: Any, mask: Any) -> Any:
 
 
 @intrinsic
-def place(typingctx: Any, mask: Any) -> Any:
-    """The first lane that is true, ``LANES`` or more if none is."""
+def some(typingctx: Any, mask: Any) -> Any:
+    """Whether any lane is true."""
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        bits = builder.zext(_bits(builder, args[0]), ir.IntType(64))
-        return builder.cttz(bits, ir.Constant(ir.IntType(1), 0))
+        return builder.icmp_unsigned("!=", _bits(builder, args[0]), ir.Constant(ir.IntType(LANES), 0))
 
-    return types.intp(MASK_TYPE), codegen
+    return types.boolean(MASK_TYPE), codegen
 
 
 @intrinsic

@@ -55,11 +55,16 @@ BAD_WEIGHT = -1
 LANES = 4
 """Numbers in a vector."""
 
+CHUNK = 128
+"""Samples over two actions that are looked at before the broken ones among them are solved."""
+
 
 @cache
 def screen_scratch(rows: int, dim: int) -> int:
-    """Numbers that ``screen`` works with: a sample, scales, faces, and over two actions blocks of lines."""
-    return 7 * dim + 1 + (4 * (LANES + whole_vectors(rows)) if dim == 2 else 0)
+    """Numbers that ``screen`` works with: samples, scales and faces, and over two actions what four of them need."""
+    if dim == 2:
+        return 2 + CHUNK + LANES * (1 + 9 + 4 * (4 + rows)) + 5 * dim
+    return 7 * dim + 1
 
 
 @cache

@@ -4,8 +4,12 @@ Incremental linear programming after Seidel (1991), with the most violated row f
 rows nearly always ends it. Whatever is not clear cut (parallel lines in conflict, lines that nearly coincide,
 an empty line) is left to the general solver: this one decides only what rounding cannot change.
 
-Lines come in blocks of four: the bounds of the box first, then the rows, then fillers that always hold. A block
-has four rows of ``lines (4 blocks, 4)``: unit normals (2), offsets, so that a line is ``n . v >= b``, and moves.
+Four samples are solved at a time, one in each lane. No lane looks at another one, so that a sample has the same
+result to the last bit beside whatever others.
+
+A line ``m . v >= b`` in scaled actions has four rows of ``lines (4 + K, 4, LANES)``: its normal (2), its offset and
+its move. The bounds of the box come first, then the rows. Normals are not scaled: where a line is met does not depend
+on its scale, and a square root for every row would take as long as all the rest.
 """
 
 from __future__ import annotations
@@ -13,21 +17,9 @@ from __future__ import annotations
 import numpy as np
 
 from sb3_barriernet.projection.kernels.compiling import kernel
-from sb3_barriernet.projection.kernels.lanes import (
-    LANES,
-    choose,
-    count_from,
-    every,
-    fill,
-    load,
-    magnitude,
-    place,
-    root,
-    smallest,
-    store,
-)
-from sb3_barriernet.projection.kernels.screening import FEASIBILITY, load_planar
-from sb3_barriernet.projection.kernels.views import reals
+from sb3_barriernet.projection.kernels.lanes import choose, fill, load, magnitude, root, some, store
+from sb3_barriernet.projection.kernels.layout import LANES
+from sb3_barriernet.projection.kernels.screening import FEASIBILITY
 
 PARALLEL = 1e-14
 """Sine of an angle below which two lines count as parallel."""
@@ -41,203 +33,175 @@ perpendicular would lose the digits that choose the corner."""
 
 ATTEMPTS = 6
 
-UNDECIDED = -2
-FREE = -1
-EMPTY = -3
-
-BLOCK = 8 * 4 * LANES
-"""Bytes of a block of lines."""
+BOUNDS = 4
+"""Lines of the box: two lower bounds, two upper ones."""
 
 ROW = 8 * LANES
-"""Bytes of a row of it."""
+"""Bytes of one number of a line, in every lane."""
 
-
-@kernel
-def count_blocks(rows):
-    """Blocks that hold the box and the rows."""
-    return 1 + (rows + LANES - 1) // LANES
-
-
-@kernel
-def pick(lines, row, line):
-    """A number of one line: 0 and 1 its normal, 2 its offset, 3 its move."""
-    return reals(lines, 1)[line // LANES * 4 * LANES + row * LANES + line % LANES]
+LINE = 4 * ROW
 
 
 @kernel
 def face_of(line, rows):
-    """The face that a line stands for: its row, or the bound of the box."""
-    return rows + line if line < LANES else line - LANES
+    """The face that a line stands for, -1 for none: its row, or the bound of the box."""
+    return line if line < 0 else rows + line if line < BOUNDS else line - BOUNDS
 
 
 @kernel
-def solve_planar(local, scale, A, A_row, c, rows, lines, found):
-    """Write the action into ``local`` and its faces into ``found``; the number of faces, -1 if undecided.
+def project_onto_lines(lines, rows, x_nominal, y_nominal, x, y, running):
+    """The projections of four nominal actions, in scaled actions.
 
-    :param scale: square roots of the diagonal weight, (2,)
-    :param lines: address of scratch for ``count_blocks(rows)`` blocks
+    :param x: and ``y``: the nominal actions clipped to the box
+    :param running: which lanes break a row there
+    :return: which of them are solved, the actions, and the line or two that they lie on, -1 for none
     """
-    blocks = count_blocks(rows)
-    if not fill_lines(local, scale, A, A_row, c, rows, lines):
-        return -1
-    line = most_violated_line(local[3, 0] * scale[0], local[3, 1] * scale[1], lines, blocks)
-    x_nominal = local[0, 0] * scale[0]
-    y_nominal = local[0, 1] * scale[1]
-    reach = abs(local[3, 0]) * scale[0] + abs(local[3, 1]) * scale[1] + abs(pick(lines, 2, line))
-    if not abs(x_nominal) + abs(y_nominal) <= FAR * reach:
-        return -1
+    line, m_x, m_y, m_offset = most_violated_line(x, y, lines, rows)
+    n_x, n_y, offset = normalise(m_x, m_y, m_offset)
+    reach = magnitude(x) + magnitude(y) + magnitude(offset)
+    running &= magnitude(x_nominal) + magnitude(y_nominal) <= fill(FAR) * reach
+    zero, one, none = fill(0.0), fill(1.0), fill(-1.0)
+    solved = zero < zero
+    x_solved, y_solved, first, second = x, y, none, none
     for _ in range(ATTEMPTS):
-        n_x = pick(lines, 0, line)
-        n_y = pick(lines, 1, line)
-        offset = pick(lines, 2, line)
+        if not some(running):
+            break
         gap = n_x * x_nominal + n_y * y_nominal - offset
         x = x_nominal - gap * n_x
         y = y_nominal - gap * n_y
-        corner, t = move_on_line(lines, blocks, n_x, n_y, x, y)
-        if corner == UNDECIDED:
-            return -1
-        if corner == EMPTY:
-            line = int(t)  # The optimum, if there is one, is elsewhere: perhaps on the line in conflict.
-            continue
-        pull = -gap
-        sine = 1.0
-        m_x = 0.0
-        m_y = 0.0
-        if corner >= 0:
-            m_x = pick(lines, 0, corner)
-            m_y = pick(lines, 1, corner)
-            sine = m_y * n_x - m_x * n_y
-            pull -= t / sine * (m_x * n_x + m_y * n_y)
-        if pull < 0.0:
-            if corner < 0:
-                return -1
-            line = corner  # The first line pulls the wrong way: the optimum is on the other one.
-            continue
-        x -= t * n_y
-        y += t * n_x
+        low, high, clear = moves_on_line(lines, rows, n_x, n_y, x, y)
+        # Where no move is allowed, the optimum, if there is one, is elsewhere: perhaps on the line in conflict.
+        empty = low > high
+        free = (low <= zero) & (high >= zero)
+        up = low > zero
+        move = choose(free, zero, choose(empty | up, low, high))
+        side = choose(empty, zero, choose(up, one, none))
+        corner, m_x, m_y, m_offset = line_with_move(lines, rows, n_x, n_y, move, side)
+        running &= clear & (free | (corner >= zero))
+        corner, m_x, m_y = choose(free, none, corner), choose(free, zero, m_x), choose(free, zero, m_y)
+        m_offset = choose(free, zero, m_offset)
+        sine = choose(free, one, m_y * n_x - m_x * n_y)
+        # The optimum is on the other line where the first one pulls the wrong way.
+        astray = zero - gap < move / sine * (m_x * n_x + m_y * n_y)
+        running &= ~(free & astray)
+        x -= move * n_y
+        y += move * n_x
         # One correction onto the faces removes the rounding of a far nominal action.
         r = n_x * x + n_y * y - offset
         x -= r * n_x
         y -= r * n_y
-        if corner >= 0:
-            t = (m_x * x + m_y * y - pick(lines, 2, corner)) / sine
-            x += t * n_y
-            y -= t * n_x
-        local[3, 0] = x / scale[0]
-        local[3, 1] = y / scale[1]
-        found[0] = face_of(line, rows)
-        found[1] = face_of(corner, rows)
-        return 1 if corner < 0 else 2
-    return -1
+        t = (m_x * x + m_y * y - m_offset) / sine
+        x += t * n_y
+        y -= t * n_x
+        done = running & ~(empty | astray)
+        x_solved, y_solved = choose(done, x, x_solved), choose(done, y, y_solved)
+        first, second = choose(done, line, first), choose(done, corner, second)
+        solved |= done
+        running &= empty | astray
+        line = corner
+        n_x, n_y, offset = normalise(m_x, m_y, m_offset)
+    return solved, x_solved, y_solved, first, second
 
 
 @kernel
-def fill_lines(local, scale, A, A_row, c, rows, lines):
-    """Box and rows as lines; False where a row is out of range."""
-    box = reals(lines, LANES)
-    for i in range(LANES):
-        side = i // 2
-        axis = i % 2
-        sign = 1.0 - 2.0 * side
-        box[0, i] = sign * (1 - axis)
-        box[1, i] = sign * axis
-        box[2, i] = sign * scale[axis] * local[1 + side, axis]
-    x_scale = fill(1.0 / scale[0])
-    y_scale = fill(1.0 / scale[1])
-    usable = fill(0.0) <= fill(1.0)
-    whole = rows - rows % LANES
-    for k in range(0, whole, LANES):
-        a, b = load_planar(A + 8 * k * A_row, A_row)
-        usable &= fill_block(a * x_scale, b * y_scale, load(c + 8 * k), lines + (1 + k // LANES) * BLOCK)
-    if whole < rows:
-        rest = lines + (1 + whole // LANES) * BLOCK
-        block = reals(rest, LANES)
-        for i in range(LANES):
-            k = whole + i
-            row = reals(A + 8 * k * A_row, 1)
-            block[0, i] = row[0] if k < rows else 0.0
-            block[1, i] = row[1] if k < rows else 0.0
-            block[2, i] = reals(c, 1)[k] if k < rows else 1.0
-        usable &= fill_block(load(rest) * x_scale, load(rest + ROW) * y_scale, load(rest + 2 * ROW), rest)
-    return every(usable)
+def store_line(line, x, y, offset):
+    """Write a line."""
+    store(line, x)
+    store(line + ROW, y)
+    store(line + 2 * ROW, offset)
 
 
 @kernel
-def fill_block(a, b, shift, block):
-    """Write four rows in scaled actions as lines; which of them are usable. Padding becomes a line that holds."""
+def store_bounds(lines, low_x, low_y, high_x, high_y):
+    """Write the box, in scaled actions, as lines."""
     zero, one = fill(0.0), fill(1.0)
+    store_line(lines, one, zero, low_x)
+    store_line(lines + LINE, zero, one, low_y)
+    store_line(lines + 2 * LINE, zero - one, zero, zero - high_x)
+    store_line(lines + 3 * LINE, zero, zero - one, zero - high_y)
+
+
+@kernel
+def store_row(lines, k, a, b, shift):
+    """Write row ``k``, in scaled actions, as a line; where it is usable. Padding becomes a line that holds."""
+    zero = fill(0.0)
     square = a * a + b * b
     padding = square == zero
-    inverse = choose(padding, zero, one / root(choose(padding, one, square)))
-    store(block, a * inverse)
-    store(block + ROW, b * inverse)
-    store(block + 2 * ROW, choose(padding, zero - one, zero - shift * inverse))
+    store_line(lines + (BOUNDS + k) * LINE, a, b, choose(padding, fill(-1.0), zero - shift))
     return ((square > fill(1e-280)) & (square < fill(1e280))) | (padding & (shift >= zero))
 
 
 @kernel
-def most_violated_line(x, y, lines, blocks):
-    """The row whose line is violated most at ``(x, y)``."""
-    xs, ys = fill(x), fill(y)
-    worst = fill(np.inf)
-    line = fill(0.0)
-    for i in range(1, blocks):
-        block = lines + i * BLOCK
-        r = load(block) * xs + load(block + ROW) * ys - load(block + 2 * ROW)
+def normalise(x, y, offset):
+    """The same line with a unit normal."""
+    inverse = fill(1.0) / root(x * x + y * y)
+    return x * inverse, y * inverse, offset * inverse
+
+
+@kernel
+def most_violated_line(x, y, lines, rows):
+    """The row whose line is violated most at ``(x, y)``: which line that is, its normal and its offset."""
+    worst, line = fill(np.inf), fill(float(BOUNDS))
+    n_x = n_y = offset = fill(0.0)
+    for k in range(BOUNDS, BOUNDS + rows):
+        m_x, m_y, m_offset = load_line(lines + k * LINE)
+        r = m_x * x + m_y * y - m_offset
+        r *= magnitude(r) / (m_x * m_x + m_y * m_y)
         worse = r < worst
         worst = choose(worse, r, worst)
-        line = choose(worse, count_from(np.float64(LANES * i)), line)
-    return int(smallest(choose(worst == fill(smallest(worst)), line, fill(np.inf))))
+        line = choose(worse, fill(float(k)), line)
+        n_x, n_y, offset = choose(worse, m_x, n_x), choose(worse, m_y, n_y), choose(worse, m_offset, offset)
+    return line, n_x, n_y, offset
 
 
 @kernel
-def move_on_line(lines, blocks, n_x, n_y, x, y):
-    """Shortest move along the line with normal ``n`` from ``(x, y)`` into all other half planes.
+def load_line(line):
+    """Normal and offset."""
+    return load(line), load(line + ROW), load(line + 2 * ROW)
 
-    :return: the line that ends the move (``FREE`` if none is needed) and its signed length; ``EMPTY`` and one of
-        the lines in conflict where there is no such point
+
+@kernel
+def moves_on_line(lines, rows, n_x, n_y, x, y):
+    """The moves along the line with normal ``n`` that lead from ``(x, y)`` into all other half planes.
+
+    :return: the first and the last of them, and where all lines are clear cut. The first is greater where there is none
     """
-    xs, ys, n_xs, n_ys = fill(x), fill(y), fill(n_x), fill(n_y)
-    size = fill(-FEASIBILITY * (abs(x) + abs(y)))
-    parallel, one = fill(PARALLEL), fill(1.0)
-    low, high = fill(-np.inf), fill(np.inf)
-    firsts, lasts = low, high
+    size, zero, one, least, most = magnitude(x) + magnitude(y), fill(0.0), fill(1.0), fill(-np.inf), fill(np.inf)
+    low, high = least, most
     clear = low < high
-    for i in range(blocks):
-        block = lines + i * BLOCK
-        m_x, m_y, offset = load(block), load(block + ROW), load(block + 2 * ROW)
-        r = m_x * xs + m_y * ys - offset
-        sine = m_y * n_xs - m_x * n_ys
+    for k in range(BOUNDS + rows):
+        line = lines + k * LINE
+        m_x, m_y, offset = load_line(line)
+        length = magnitude(m_x) + magnitude(m_y)
+        r = m_x * x + m_y * y - offset
+        sine = m_y * n_x - m_x * n_y
+        parallel = fill(PARALLEL) * length
         steep = magnitude(sine) > parallel
-        t = (fill(0.0) - r) / choose(steep, sine, one)
-        store(block + 3 * ROW, t)
-        lower = choose(sine > parallel, t, low)
-        upper = choose(sine < fill(-PARALLEL), t, high)
-        firsts = choose(lower > firsts, lower, firsts)
-        lasts = choose(upper < lasts, upper, lasts)
-        clear &= steep | (r >= size - fill(FEASIBILITY) * magnitude(offset))
-    first = -smallest(fill(0.0) - firsts)
-    last = smallest(lasts)
-    if not every(clear):
-        return UNDECIDED, 0.0
-    if first > last:
-        return EMPTY, float(line_with_move(lines, blocks, n_x, n_y, first, 0.0))
-    if first <= 0.0 and last >= 0.0:
-        return FREE, 0.0
-    if first > 0.0:
-        return line_with_move(lines, blocks, n_x, n_y, first, 1.0), first
-    return line_with_move(lines, blocks, n_x, n_y, last, -1.0), last
+        t = (zero - r) / choose(steep, sine, one)
+        store(line + 3 * ROW, t)
+        lower, upper = choose(sine > parallel, t, least), choose(sine < zero - parallel, t, most)
+        low = choose(lower > low, lower, low)
+        high = choose(upper < high, upper, high)
+        clear &= steep | (r >= fill(-FEASIBILITY) * (length * size + magnitude(offset)))
+    return low, high, clear
 
 
 @kernel
-def line_with_move(lines, blocks, n_x, n_y, move, side):
-    """The first line that ends this move and bounds it from ``side``, at no sharp angle unless ``side`` is 0."""
-    n_xs, n_ys, move, sides = fill(n_x), fill(n_y), fill(move), fill(side)
-    sharp = fill(SHARP if side != 0.0 else -1.0)
-    for i in range(blocks):
-        block = lines + i * BLOCK
-        sine = load(block + ROW) * n_xs - load(block) * n_ys
-        found = place((load(block + 3 * ROW) == move) & (sine * sides > sharp))
-        if found < LANES:
-            return LANES * i + found
-    return UNDECIDED
+def line_with_move(lines, rows, n_x, n_y, move, side):
+    """The first line that ends this move and bounds it from ``side``, at no sharp angle unless ``side`` is 0.
+
+    :return: which line that is, -1 for none, its normal and its offset
+    """
+    corner, zero = fill(-1.0), fill(0.0)
+    n_xs, n_ys = n_x * side, n_y * side
+    sharp = choose(side == zero, corner, fill(SHARP))  # relative to the length of the line's normal
+    m_x = m_y = offset = zero
+    for i in range(BOUNDS + rows):
+        k = BOUNDS + rows - 1 - i  # The first line is written last.
+        line = lines + k * LINE
+        l_x, l_y, l_offset = load_line(line)
+        length = magnitude(l_x) + magnitude(l_y)
+        ends = (load(line + 3 * ROW) == move) & (l_y * n_xs - l_x * n_ys > sharp * length)
+        corner = choose(ends, fill(float(k)), corner)
+        m_x, m_y, offset = choose(ends, l_x, m_x), choose(ends, l_y, m_y), choose(ends, l_offset, offset)
+    return corner, m_x, m_y, offset

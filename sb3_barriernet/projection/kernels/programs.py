@@ -21,6 +21,9 @@ HERE = Path(__file__).parent
 ENTRIES = {"screen": "forward", "solve_pending": "general", "pull_back": "adjoint"}
 """The functions that are called from outside, and their modules."""
 
+SEPARATE = ("list_broken", "solve_group")
+"""Kernels that stay functions of their own: merged into their callers, their loops would run out of registers."""
+
 
 def load_program(name: str) -> Any:
     """The entry ``name`` and all it calls, as an LLVM module that belongs to the caller."""
@@ -79,5 +82,7 @@ def _translate(name: str) -> bytes:
     for symbol in [*program.functions, *program.global_variables]:
         if not symbol.is_declaration and symbol.name != name:
             symbol.linkage = llvm.Linkage.internal
+            if symbol.is_function and any(kernel in symbol.name for kernel in SEPARATE):
+                symbol.add_function_attribute("noinline")
     optimise(program, llvm.Target.from_default_triple().create_target_machine(opt=3))
     return program.as_bitcode()

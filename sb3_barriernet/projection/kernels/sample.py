@@ -78,15 +78,21 @@ def keep_on_bounds(local, rows, found, count):
 
 @kernel
 def store_action(local, action, single):
-    """Write the action, which lies in the box, so that it still does after rounding to float32."""
+    """Write the action, which lies in the box."""
     for j in range(local.width):
-        write(action, j, single, local[3, j])
-        if single:
-            rounded = singles(action, 1)[j]
-            if rounded < local[1, j]:
-                move_to_neighbour(action, j, 1)
-            elif rounded > local[2, j]:
-                move_to_neighbour(action, j, -1)
+        write_within(action, j, single, local[3, j], local[1, j], local[2, j])
+
+
+@kernel
+def write_within(address, index, single, value, low, high):
+    """Write a number between two bounds so that it still is after rounding to float32."""
+    write(address, index, single, value)
+    if single:
+        rounded = singles(address, 1)[index]
+        if rounded < low:
+            move_to_neighbour(address, index, 1)
+        elif rounded > high:
+            move_to_neighbour(address, index, -1)
 
 
 @kernel

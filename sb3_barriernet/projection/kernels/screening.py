@@ -8,11 +8,10 @@ from sb3_barriernet.projection.kernels.lanes import (
     cross,
     every,
     fill,
+    lane,
     load,
     load_crossed_pairs,
-    load_pairs,
     load_strided,
-    magnitude,
     prefetch,
     sums,
 )
@@ -32,43 +31,58 @@ NOT_FINITE = 2
 
 
 @kernel
-def load_planar(A, A_row):
-    """Coefficients of four rows over two actions."""
-    if A_row == 2:
-        return load_pairs(A)
-    return load_strided(A, A_row), load_strided(A + 8, A_row)
+def planar_rows_hold(point, good, A, A_row, c, rows):
+    """Whether ``good`` is true in all lanes, and every row over two actions holds at ``point``, a pair given twice.
 
-
-@kernel
-def planar_rows_hold(x, y, A, A_row, c, rows):
-    """Whether every row over two actions holds at ``(x, y)``. Neither NaN nor infinity ever does.
-
-    Where fewer than four rows are left, the last four are looked at again.
+    Neither NaN nor infinity ever does. Where fewer than four rows are left, the last four are looked at again.
     """
+    x, y = lane(point, 0), lane(point, 1)
     if rows < LANES:
-        hold = True
+        hold = abs(x) + abs(y) <= LARGEST
         for k in range(rows):
             row = reals(A + 8 * k * A_row, 1)
             residual = row[0] * x + row[1] * y + reals(c, 1)[k]
             hold &= (residual >= 0.0) & (residual <= LARGEST)
-        return hold
+        return hold & every(good)
     xs, ys, zero = fill(x), fill(y), fill(0.0)
     total = zero  # NaN or infinite if any of them is
-    good = zero <= zero
-    k = 0
-    while k < rows:
-        k = min(k, rows - LANES)
-        if A_row == 2:
-            a, b = load_crossed_pairs(A + 16 * k)
-            prefetch(A + 16 * k + AHEAD)
-            r = a * xs + b * ys + cross(load(c + 8 * k))
-        else:
-            a, b = load_planar(A + 8 * k * A_row, A_row)
-            r = a * xs + b * ys + load(c + 8 * k)
-        good &= r >= zero
-        total += r
-        k += LANES
-    return every(good & (total <= fill(LARGEST)))
+    left = rows
+    if A_row == 2:
+        while left > LANES:
+            r = planar_residuals(A, c, xs, ys)
+            good &= r >= zero
+            total += r
+            A += 16 * LANES
+            c += 8 * LANES
+            left -= LANES
+        back = LANES - left
+        r = planar_residuals(A - 16 * back, c - 8 * back, xs, ys)
+    else:
+        while left > LANES:
+            r = strided_residuals(A, A_row, c, xs, ys)
+            good &= r >= zero
+            total += r
+            A += 8 * LANES * A_row
+            c += 8 * LANES
+            left -= LANES
+        back = LANES - left
+        r = strided_residuals(A - 8 * back * A_row, A_row, c - 8 * back, xs, ys)
+    return every(good & (r >= zero) & (total + r <= fill(LARGEST)))
+
+
+@kernel
+def planar_residuals(A, c, x, y):
+    """Residuals of four rows that lie one behind the other, the two in the middle exchanged."""
+    a, b = load_crossed_pairs(A)
+    prefetch(A + AHEAD)
+    prefetch(c + 4096)
+    return a * x + b * y + cross(load(c))
+
+
+@kernel
+def strided_residuals(A, A_row, c, x, y):
+    """Residuals of four rows anywhere."""
+    return load_strided(A, A_row) * x + load_strided(A + 8, A_row) * y + load(c)
 
 
 @kernel
@@ -117,30 +131,8 @@ def rows_hold(local, point, A, A_row, c, rows):
 
 
 @kernel
-def inspect_planar_rows(local, A, A_row, c, rows):
-    """:func:`inspect_rows` over two actions, four rows at a time."""
-    x, y, x_size, y_size = fill(local[3, 0]), fill(local[3, 1]), fill(local[4, 0]), fill(local[4, 1])
-    zero, largest = fill(0.0), fill(LARGEST)
-    holds = finite = zero <= zero
-    k = 0
-    while k < rows:
-        k = min(k, rows - LANES)
-        a, b = load_planar(A + 8 * k * A_row, A_row)
-        shift = load(c + 8 * k)
-        size = magnitude(a) * x_size + magnitude(b) * y_size + magnitude(shift)
-        finite &= (magnitude(a) <= largest) & (magnitude(b) <= largest) & (magnitude(shift) <= largest)
-        holds &= (a * x + b * y + shift >= fill(-FEASIBILITY) * size) & (size <= largest)
-        k += LANES
-    if not every(finite):
-        return NOT_FINITE
-    return HOLDS if every(holds) else BROKEN
-
-
-@kernel
 def inspect_rows(local, A, A_row, c, rows):
     """Second look at a sample that did not pass: ``HOLDS`` up to rounding, ``BROKEN`` or ``NOT_FINITE``."""
-    if local.width == 2 and rows >= LANES:
-        return inspect_planar_rows(local, A, A_row, c, rows)
     verdict = HOLDS
     for k in range(rows):
         row = reals(A + 8 * k * A_row, 1)
