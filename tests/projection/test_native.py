@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 import torch
 
 from sb3_barriernet.projection import Status, project
+from sb3_barriernet.projection.backends import threads
 from sb3_barriernet.projection.kernels import files, native, programs
 from tests.projection.oracles import random_batch
 
@@ -111,6 +113,24 @@ def test_nothing_is_lost_where_nothing_can_be_written(monkeypatch, tmp_path):
     compiled: list[str] = []
     assert native.load_kernel.__wrapped__("screen") == b"code"
     assert compiled == ["screen"]
+
+
+@pytest.mark.parametrize("kind", ["none", "diagonal", "full"])
+@pytest.mark.parametrize("dim", [1, 2, 3])
+def test_kernels_read_of_their_working_memory_what_they_wrote(dim, kind):
+    u, A, c, low, high = random_batch(dim, 40, 7, dim, 0.1)
+    weight = {"none": None, "diagonal": torch.arange(1.0, dim + 1), "full": torch.eye(dim) + 0.1}[kind]
+
+    def solve() -> list[torch.Tensor]:
+        leaves = [tensor.clone().requires_grad_() for tensor in (u, A, c)]
+        result = project(*leaves, low, high, weight=weight)
+        gradients = torch.autograd.grad(result.action.square().sum(), leaves)
+        return [result.action.detach(), result.slack, result.status, result.faces, *gradients]
+
+    before = solve()
+    assert {Status.ACTIVE, Status.INFEASIBLE} <= set(before[2].tolist())
+    ctypes.memset(threads._scratch.address, 0xFF, 8 * threads._scratch.size)  # NaN, as numbers
+    assert all(map(torch.equal, solve(), before))
 
 
 @pytest.mark.parametrize("rows", [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 4095, 4097])

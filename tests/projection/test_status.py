@@ -151,6 +151,31 @@ def test_a_bad_sample_changes_no_other_by_one_bit(backend, dim, rows):
                 torch.testing.assert_close(getattr(after, name)[others], getattr(before, name)[others])
 
 
+def mixed_batch(size: int) -> tuple[torch.Tensor, ...]:
+    """Samples of every status over two actions, in any order."""
+    u, A, c, low, high = random_batch(3, size, 6, 2, 0.4)
+    u[::31], A[::37, 2], c[::41] = torch.nan, torch.inf, -1e3
+    u[::5] = 0.0
+    c[::3] = c[::3].abs()
+    A[::7, 1] = 0.0
+    return u, A, c, low, high
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("weight", [None, [1.0, 3.0], [[2.0, 0.5], [0.5, 1.0]]])
+def test_neighbours_change_nothing(weight, dtype):
+    """Samples are looked at by the hundred and solved by fours; whose company that is must not matter to the bit."""
+    u, A, c, low, high = mixed_batch(603)
+    u = u.to(dtype)
+    together = project(u, A, c, low, high, weight=weight)
+    assert set(together.status.tolist()) == {*Status}
+    order = torch.randperm(len(u), generator=torch.Generator().manual_seed(0))
+    for chosen in (order, order[:130], order[200:203], order[7:8]):
+        others = project(u[chosen], A[chosen], c[chosen], low, high, weight=weight)
+        for name in ("action", "slack", "status", "faces"):
+            assert torch.equal(getattr(others, name), getattr(together, name)[chosen])
+
+
 def test_threads_change_nothing():
     u, A, c, low, high = random_batch(0, 40_000, 3, 2)
     u.requires_grad_()

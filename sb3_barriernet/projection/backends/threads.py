@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -32,8 +33,7 @@ def in_chunks(kernel: Kernel, given: bytes, batch: int, scratch: int) -> int:
     """
     threads = 1 if batch < 2 * CHUNK else min(torch.get_num_threads(), batch // CHUNK)
     if threads == 1:
-        memory = allocate(8 * scratch)
-        return kernel(pack_range(0, batch, ctypes.addressof(memory)) + given)
+        return _run(kernel, given, scratch, 0, batch)
     if threads not in _pools:
         _pools[threads] = ThreadPoolExecutor(threads, thread_name_prefix="projection")
     edges = [batch * i // threads for i in range(threads + 1)]
@@ -42,5 +42,22 @@ def in_chunks(kernel: Kernel, given: bytes, batch: int, scratch: int) -> int:
 
 
 def _run(kernel: Kernel, given: bytes, scratch: int, start: int, stop: int) -> int:
-    memory = allocate(8 * scratch)
-    return kernel(pack_range(start, stop, ctypes.addressof(memory)) + given)
+    return kernel(pack_range(start, stop, _scratch.address_of(scratch)) + given)
+
+
+class _Scratch(threading.local):
+    """Working memory of a thread, as large as the most that it has asked for. Kernels read there what they wrote."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.address = 0
+
+    def address_of(self, size: int) -> int:
+        """Where ``size`` numbers have room."""
+        if size > self.size:
+            self.memory = allocate(8 * size)
+            self.size, self.address = size, ctypes.addressof(self.memory)
+        return self.address
+
+
+_scratch = _Scratch()

@@ -64,8 +64,9 @@ def screen_each(given, scratch):
                 verdict = PENDING  # A clip is no projection in a skewed metric.
             elif verdict == ACTIVE:
                 count = solve_interval(local, A, A_row, c, rows, found) if dim == 1 and weight_kind < 2 else -1
-                keep_on_bounds(local, rows, found, count)
                 verdict = ACTIVE if count >= 0 else PENDING
+                if count >= 0:
+                    keep_on_bounds(local, rows, found, count)
         pending += store_outcome(given, sample, local, verdict, found, count)
     return pending
 

@@ -44,38 +44,36 @@ def planar_rows_hold(point, good, A, A_row, c, rows):
             residual = row[0] * x + row[1] * y + reals(c, 1)[k]
             hold &= (residual >= 0.0) & (residual <= LARGEST)
         return hold & every(good)
-    xs, ys, zero = fill(x), fill(y), fill(0.0)
+    x_s, y_s, zero = fill(x), fill(y), fill(0.0)
     total = zero  # NaN or infinite if any of them is
-    left = rows
+    left, back = rows, (LANES - rows % LANES) % LANES
+    # Asking once a sample, not once a vector, how rows lie: this is the tightest loop that there is.
     if A_row == 2:
         while left > LANES:
-            r = planar_residuals(A, c, xs, ys)
+            r = packed_residuals(A, c, x_s, y_s)
             good &= r >= zero
             total += r
             A += 16 * LANES
             c += 8 * LANES
             left -= LANES
-        back = LANES - left
-        r = planar_residuals(A - 16 * back, c - 8 * back, xs, ys)
+        r = packed_residuals(A - 16 * back, c - 8 * back, x_s, y_s)
     else:
         while left > LANES:
-            r = strided_residuals(A, A_row, c, xs, ys)
+            r = strided_residuals(A, A_row, c, x_s, y_s)
             good &= r >= zero
             total += r
             A += 8 * LANES * A_row
             c += 8 * LANES
             left -= LANES
-        back = LANES - left
-        r = strided_residuals(A - 8 * back * A_row, A_row, c - 8 * back, xs, ys)
+        r = strided_residuals(A - 8 * back * A_row, A_row, c - 8 * back, x_s, y_s)
     return every(good & (r >= zero) & (total + r <= fill(LARGEST)))
 
 
 @kernel
-def planar_residuals(A, c, x, y):
+def packed_residuals(A, c, x, y):
     """Residuals of four rows that lie one behind the other, the two in the middle exchanged."""
     a, b = load_crossed_pairs(A)
     prefetch(A + AHEAD)
-    prefetch(c + 4096)
     return a * x + b * y + cross(load(c))
 
 
