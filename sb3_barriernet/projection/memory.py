@@ -19,7 +19,7 @@ def allocate(size: int, zeros: int = 0) -> Any:
     """
     if size < LARGE:
         return _block((size | 1).bit_length())()
-    memory = (ctypes.c_char * size).from_buffer(np.empty(size, np.uint8))
+    memory = (ctypes.c_char * size).from_buffer(np.empty(size, np.uint8).data)
     ctypes.memset(memory, 0, zeros)
     return memory
 

@@ -205,7 +205,8 @@ def join(typingctx: Any, first: Any, second: Any) -> Any:
     """The pairs at two addresses, one behind the other."""
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return _shuffle(builder, *(_load(builder, address, 2) for address in args), [0, 1, 2, 3])
+        first, second = (_load(builder, address, 2) for address in args)
+        return _shuffle(builder, first, second, [0, 1, 2, 3])
 
     return LANES_TYPE(types.intp, types.intp), codegen
 
@@ -216,8 +217,8 @@ def join_singles(typingctx: Any, first: Any, second: Any) -> Any:
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         kind = ir.PointerType(_SINGLES)
-        pairs = [builder.load(builder.inttoptr(address, kind), align=4) for address in args]
-        return builder.fpext(_shuffle(builder, *pairs, [0, 1, 2, 3]), _VECTOR)
+        first, second = (builder.load(builder.inttoptr(address, kind), align=4) for address in args)
+        return builder.fpext(_shuffle(builder, first, second, [0, 1, 2, 3]), _VECTOR)
 
     return LANES_TYPE(types.intp, types.intp), codegen
 
