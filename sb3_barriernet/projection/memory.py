@@ -6,22 +6,13 @@ import ctypes
 from functools import cache
 from typing import Any
 
-import numpy as np
-
 LARGE = 1 << 16
-"""Bytes that take longer to set to 0 than an array takes to make."""
+"""Bytes that take longer to set to 0 than a type of their own takes to make."""
 
 
-def allocate(size: int, zeros: int = 0) -> Any:
-    """At least ``size`` bytes, of which the first ``zeros`` are 0; ``ctypes.addressof`` tells where.
-
-    Small ones take a tenth of the time that an array takes.
-    """
-    if size < LARGE:
-        return _block((size | 1).bit_length())()
-    memory = (ctypes.c_char * size).from_buffer(np.empty(size, np.uint8).data)
-    ctypes.memset(memory, 0, zeros)
-    return memory
+def allocate(size: int) -> Any:
+    """At least ``size`` bytes, zeros at first; ``ctypes.addressof`` tells where. In a tenth of the time of an array."""
+    return _block((size | 1).bit_length())() if size < LARGE else (ctypes.c_char * size)()
 
 
 @cache

@@ -28,10 +28,10 @@ from functools import cache
     HIGH,
     WEIGHT,  # address: the diagonal (M,) of kind 1; L and its inverse (2, M, M) of kind 2; (B, 2, M, M) of kind 3
     BACKUP,  # address of the backup action, 0 for the default
-    FACES,  # address (B, M + 2) int16
+    FACES,  # address (B, M + 2) int16, each face one more than its number
     # To solve: addresses of the results
     ACTION,  # (B, M)
-    SLACK,  # (B,) float64, zeros before the first kernel
+    SLACK,  # (B,) float64; this, FACES and STATUS are zeros before the first kernel
     STATUS,  # (B,) int8
 ) = range(22)
 

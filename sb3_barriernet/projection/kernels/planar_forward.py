@@ -10,10 +10,9 @@ from sb3_barriernet.projection.kernels import layout
 from sb3_barriernet.projection.kernels.compiling import kernel
 from sb3_barriernet.projection.kernels.lanes import join, join_singles, lanes_of, store_pair, store_pair_of_singles
 from sb3_barriernet.projection.kernels.layout import CHUNK, LANES
-from sb3_barriernet.projection.kernels.outcome import INACTIVE
 from sb3_barriernet.projection.kernels.planar_group import solve_group
 from sb3_barriernet.projection.kernels.screening import planar_rows_hold
-from sb3_barriernet.projection.kernels.views import bytes_, integers, shorts
+from sb3_barriernet.projection.kernels.views import integers
 
 
 @kernel
@@ -46,35 +45,35 @@ def screen_planar(given, scale, scratch):
 @kernel
 def list_broken(given, sample, stop, broken, count):
     """Write nominal actions as actions, and append to the ``count`` listed samples those where they are not: the others
-    lie in the box and break no row. How many are listed then."""
+    lie in the box and break no row, so that their status is ``INACTIVE``, without a face, as the memory says already.
+
+    :return: how many are listed then
+    """
     single, rows, A_row = given[layout.SINGLE] == 1, given[layout.ROWS], given[layout.A_ROW]
     box_step, A_step, c_step = 8 * given[layout.BOX_BATCH], 8 * given[layout.A_BATCH], 8 * rows
     u_step = 8 if single else 16
     u, action = given[layout.U] + sample * u_step, given[layout.ACTION] + sample * u_step
-    status, faces = bytes_(given[layout.STATUS], 1), shorts(given[layout.FACES], 4)
     A, c = given[layout.A] + sample * A_step, given[layout.C] + sample * c_step
     low, high = given[layout.LOW] + sample * box_step, given[layout.HIGH] + sample * box_step
     signs = lanes_of(1.0, 1.0, -1.0, -1.0)
+    box = join(low, high) * signs
     while sample < stop:
         point = join_singles(u, u) if single else join(u, u)
-        inside = point * signs >= join(low, high) * signs
+        if box_step != 0:
+            box = join(low, high) * signs
+            low += box_step
+            high += box_step
+        inside = point * signs >= box
         holds = planar_rows_hold(point, inside, A, A_row, c, rows)
         if single:
             store_pair_of_singles(action, point)
         else:
             store_pair(action, point)
-        status[sample] = INACTIVE
-        faces[sample, 0] = 0
-        faces[sample, 1] = -1
-        faces[sample, 2] = -1
-        faces[sample, 3] = -1
         broken[count] = sample
         count += 0 if holds else 1
         u += u_step
         action += u_step
         A += A_step
         c += c_step
-        low += box_step
-        high += box_step
         sample += 1
     return count
