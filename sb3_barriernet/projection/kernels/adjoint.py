@@ -265,7 +265,7 @@ def pull_back(arguments):
             fill_factors(root, unroot, weight, weight_kind, sample)
         count = -1
         if dim == 2 and culprits == 0 and weight_kind < 2:
-            count = pull_back_planar(local, root, chosen, A, A_row, c, rows, lines, result)
+            count = pull_back_planar(local, root, unroot, chosen, A, A_row, c, rows, lines, result)
         if culprits >= 0 and count < 0:
             count = pull_back_general(
                 local, root, unroot, table, normals, solution, basis, corner, weights, chosen,
