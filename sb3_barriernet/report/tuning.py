@@ -33,8 +33,9 @@ trained for the block's whole budget on seeds that no trial has used,
 Otherwise the shipped block stays. Seeds are trained one after the other, and no more of them once one has decided
 against the tuned block.
 
-Baselines keep the shipped block in every comparison, whatever comes out, so that they differ from BarrierPPO in the
-algorithm alone. What tuning would give them stands here, on all seeds.
+Baselines keep the shipped block in every comparison, whatever comes out: PPO, so that it differs from BarrierPPO in the
+algorithm alone, SAC and TQC, because what they are there to show does not depend on it, that nothing is violated. What
+tuning would give them stands here.
 """
 
 NOTES = """\
@@ -156,8 +157,9 @@ def gains_of_baselines(content: Mapping[str, Any]) -> str:
     if not lines:
         return ""
     intro = (
-        "All PPO methods have one block of hyperparameters. The RL Zoo's tuner, with the same budget for each, would "
-        "have given the baselines others ([tuning](../results/tuning/report.md)), by safe success on the same seeds:"
+        "All PPO methods share one block of hyperparameters, SAC and TQC have their own. The RL Zoo's tuner, with the "
+        "same budget for each, would have given the baselines others ([tuning](../results/tuning/report.md)), by safe "
+        "success on the same seeds:"
     )
     return "\n".join([intro, "", *lines])
 
@@ -170,9 +172,10 @@ def _introduction(content: Mapping[str, Any]) -> str:
         f"{content['tuning_seed']:,} on. Of the {budget['trials']} of a block {budget['startup_trials']} are drawn "
         f"at random and the others by TPE; each is evaluated {budget['evaluations']} times, on "
         f"{budget['eval_episodes']} episodes, and pruned where it is worse than the median. [What is "
-        "tried](../../../sb3_barriernet/zoo/sampler.py) are PPO's parameters and its network, alike for every method, "
-        "never what belongs to the barrier or to a penalty. So short a trial favours what learns fast at first, and so "
-        "few of them are luck in part."
+        "tried](../../../sb3_barriernet/zoo/sampler.py) are PPO's parameters and its network, alike for every method "
+        "([of SAC and TQC](../../../studies/tuning.py) theirs, but for how often they update), never what belongs to "
+        "the barrier or to a penalty. So short a trial favours what learns fast at first, and so few of them are luck "
+        "in part."
     )
     return textwrap.fill(text, 120, break_long_words=False, break_on_hyphens=False)
 
