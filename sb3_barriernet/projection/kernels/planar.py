@@ -84,15 +84,7 @@ def project_onto_lines(lines, rows, x_nominal, y_nominal, x, y, running):
         # The optimum is on the other line where the first one pulls the wrong way.
         astray = zero - gap < move / sine * (m_x * n_x + m_y * n_y)
         running &= ~(free & astray)
-        x -= move * n_y
-        y += move * n_x
-        # One correction onto the faces removes the rounding of a far nominal action.
-        r = n_x * x + n_y * y - offset
-        x -= r * n_x
-        y -= r * n_y
-        t = (m_x * x + m_y * y - m_offset) / sine
-        x += t * n_y
-        y -= t * n_x
+        x, y = correct(x - move * n_y, y + move * n_x, n_x, n_y, offset, m_x, m_y, m_offset, sine)
         done = running & ~(empty | astray)
         x_solved, y_solved = choose(done, x, x_solved), choose(done, y, y_solved)
         first, second = choose(done, line, first), choose(done, corner, second)
@@ -101,6 +93,19 @@ def project_onto_lines(lines, rows, x_nominal, y_nominal, x, y, running):
         line = corner
         n_x, n_y, offset = normalise(m_x, m_y, m_offset)
     return solved, x_solved, y_solved, first, second
+
+
+@kernel
+def correct(x, y, n_x, n_y, offset, m_x, m_y, m_offset, sine):
+    """Move a point that lies on both lines but for the rounding of a far nominal action onto them.
+
+    :param sine: ``m x n``; all of ``m`` is 0 where there is no second line
+    """
+    r = n_x * x + n_y * y - offset
+    x -= r * n_x
+    y -= r * n_y
+    t = (m_x * x + m_y * y - m_offset) / sine
+    return x + t * n_y, y - t * n_x
 
 
 @kernel
