@@ -99,7 +99,7 @@ def project_onto_lines(lines, rows, x_nominal, y_nominal, x, y, running):
 def correct(x, y, n_x, n_y, offset, m_x, m_y, m_offset, sine):
     """Move a point that lies on both lines but for the rounding of a far nominal action onto them.
 
-    :param sine: ``m x n``; all of ``m`` is 0 where there is no second line
+    :param sine: ``n x m``; all of ``m`` is 0 where there is no second line
     """
     r = n_x * x + n_y * y - offset
     x -= r * n_x
