@@ -129,6 +129,37 @@ def read_ratio(size: int) -> tuple[float, float]:
     return times["project", ""], times["read", ""]
 
 
+class ReadAndWrite(torch.autograd.Function):
+    """What any layer does that is differentiable in ``u``, ``A`` and ``c``, and nothing else."""
+
+    @staticmethod
+    def forward(ctx: Any, u: torch.Tensor, A: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
+        """The nominal actions, after a look at all inputs."""
+        A.sum(), c.sum()
+        ctx.save_for_backward(A, c)
+        return u.clone()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Zeros for ``A`` and ``c``."""
+        A, c = ctx.saved_tensors
+        return gradient.clone(), torch.zeros_like(A), torch.zeros_like(c)
+
+
+def floor_ratio(size: int) -> tuple[float, float]:
+    """Seconds of a hard batch forward + backward, and of :class:`ReadAndWrite` on the same tensors."""
+    from sb3_barriernet.projection import project
+
+    batch = make_batch(size, 12, 2, 1.0)
+    leaves, incoming = [part.clone().requires_grad_() for part in batch[:3]], torch.ones_like(batch.u)
+    jobs = {
+        ("project", ""): lambda: torch.autograd.grad(project(*leaves, *batch[3:]).action, leaves, incoming),
+        ("floor", ""): lambda: torch.autograd.grad(ReadAndWrite.apply(*leaves), leaves, incoming),
+    }
+    times = measure(jobs, 2.0)
+    return times["project", ""], times["floor", ""]
+
+
 def policy_ratio() -> tuple[float, float]:
     """Seconds of a no-grad projection at a batch of one and of SB3's ``policy.forward``."""
     import gymnasium as gym
@@ -183,6 +214,9 @@ def write_report(path: Path, tables: dict[str, dict[tuple, tuple]], command: str
         project, read = read_ratio(size)
         lines += [f"- Easy, B = {size:,}, (2, 12): {project * 1e3:.2f} ms; reading the inputs once: {read * 1e3:.2f} "
                   f"ms; ratio {project / read:.2f}."]  # fmt: skip
+    project, floor = floor_ratio(2048)
+    lines += [f"- Hard, B = 2,048, (2, 12), forward + backward: {project * 1e6:.0f} us; reading the inputs and writing "
+              f"zeros as gradients: {floor * 1e6:.0f} us."]  # fmt: skip
     project, policy = policy_ratio()
     lines += [f"- B = 1, no gradient: {project * 1e6:.1f} us; SB3's `policy.forward`: {policy * 1e6:.0f} us; "
               f"{100 * project / policy:.1f} %."]  # fmt: skip
