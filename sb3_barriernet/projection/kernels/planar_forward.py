@@ -1,14 +1,22 @@
 """The forward kernel over two actions, the commonest number: look at many samples, then solve the broken ones.
 
-The first look has no branch that depends on a sample. It writes every action as if nothing was broken, and lists
-what is; four at a time go to :func:`~sb3_barriernet.projection.kernels.planar_group.solve_group`.
+The first look writes every action as if nothing was broken, and lists what is. Four of those at a time go to
+:func:`~sb3_barriernet.projection.kernels.planar_group.solve_group`, which finds the memory for their outcome near: it
+was asked for when they were listed.
 """
 
 from __future__ import annotations
 
 from sb3_barriernet.projection.kernels import layout
 from sb3_barriernet.projection.kernels.compiling import kernel
-from sb3_barriernet.projection.kernels.lanes import join, join_singles, lanes_of, store_pair, store_pair_of_singles
+from sb3_barriernet.projection.kernels.lanes import (
+    join,
+    join_singles,
+    lanes_of,
+    prefetch_to_write,
+    store_pair,
+    store_pair_of_singles,
+)
 from sb3_barriernet.projection.kernels.layout import CHUNK, LANES
 from sb3_barriernet.projection.kernels.planar_group import solve_group
 from sb3_barriernet.projection.kernels.screening import planar_rows_hold
@@ -69,8 +77,11 @@ def list_broken(given, sample, stop, broken, count):
             store_pair_of_singles(action, point)
         else:
             store_pair(action, point)
-        broken[count] = sample
-        count += 0 if holds else 1
+        if not holds:
+            broken[count] = sample
+            count += 1
+            prefetch_to_write(given[layout.STATUS] + sample)
+            prefetch_to_write(given[layout.FACES] + 8 * sample)
         u += u_step
         action += u_step
         A += A_step
