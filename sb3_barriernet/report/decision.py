@@ -44,8 +44,9 @@ Violations are judged by the environment's geometry before anything is pushed ap
 brackets 95 % intervals of the stratified bootstrap (2,000 resamples); of rates out of counted episodes Wilson's.
 *No violation in N steps* is reported with the end of its one-sided 95 % interval, 3 / N. All PPO methods share network,
 inputs, fixed exploration noise, steps, seeds and episodes; BarrierPPO pays for its corrections. *All on* adds the
-correction loss, learned gains and 400,000 steps of distillation, all of them filtered. SAC and TQC have a fifth of the
-steps, one update for four of them and fewer seeds: they show that nothing is violated, not how well they may learn.
+correction loss, learned gains and 400,000 steps of distillation, all of them filtered. SAC and TQC have a quarter of
+the steps or less, one update for four of them and fewer seeds: they show that nothing is violated, not how well they
+learn.
 """
 
 NO_GAIN_NOTES = """\
