@@ -22,7 +22,9 @@ METHOD_STYLES: dict[str, tuple[str, str | tuple[int, tuple[int, ...]], str]] = {
     "PPO + violation penalty": ("#E69F00", "-.", "v"),
     "PPO + violation penalty + filter": ("#CC79A7", (0, (3, 1, 1, 1)), "P"),
     "SAC + filter in training": ("#000000", (0, (1, 1)), "X"),
+    "SAC + filter in training, executed actions": ("#882255", (0, (6, 1, 1, 1, 1, 1)), "p"),
     "TQC + filter in training": ("#7F7F7F", (0, (5, 3)), "*"),
+    "TQC + filter in training, executed actions": ("#999933", (0, (1, 3)), "h"),
 }
 """Colour, line and marker of the methods of a study; each of the three tells them apart."""
 
