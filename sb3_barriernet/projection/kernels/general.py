@@ -17,6 +17,7 @@ from sb3_barriernet.projection.kernels.compiling import entry, kernel
 from sb3_barriernet.projection.kernels.dual import CONTRADICTION, CONTRIBUTES, OPTIMAL, append, solve_dual
 from sb3_barriernet.projection.kernels.lanes import LANES
 from sb3_barriernet.projection.kernels.layout import PENDING
+from sb3_barriernet.projection.kernels.outcome import ACTIVE, INACTIVE, INVALID
 from sb3_barriernet.projection.kernels.sample import (
     LARGEST,
     keep_on_bounds,
@@ -28,9 +29,6 @@ from sb3_barriernet.projection.kernels.sample import (
 from sb3_barriernet.projection.kernels.views import bytes_, integers, reals, shorts
 from sb3_barriernet.projection.status import Status
 
-INVALID = int(Status.INVALID)
-INACTIVE = int(Status.INACTIVE)
-ACTIVE = int(Status.ACTIVE)
 INFEASIBLE = int(Status.INFEASIBLE)
 
 RELAXED = 1e-11

@@ -281,20 +281,9 @@ def load_pairs_at(typingctx: Any, first: Any, second: Any, third: Any, fourth: A
 
 
 @intrinsic
-def load_pairs(typingctx: Any, address: Any) -> Any:
-    """Neighbouring pairs: the first number of each, and the second."""
-
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        pairs = _load(builder, args[0], 2 * LANES)
-        parts = [_shuffle(builder, pairs, pairs, list(range(side, 2 * LANES, 2))) for side in range(2)]
-        return context.make_tuple(builder, sig.return_type, parts)
-
-    return types.UniTuple(LANES_TYPE, 2)(types.intp), codegen
-
-
-@intrinsic
 def load_crossed_pairs(typingctx: Any, address: Any) -> Any:
-    """The same with the two pairs in the middle exchanged, which takes half as long."""
+    """The first numbers of neighbouring pairs, and the second ones; with the two pairs in the middle exchanged, which
+    takes half as long as the right order."""
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         step = ir.Constant(args[0].type, 8 * LANES)
