@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ctypes
-from functools import cache
 
 import torch
 from torch import Tensor
 
 from sb3_barriernet.projection.memory import allocate
+from sb3_barriernet.projection.status import Status
 
 
 class Details:
@@ -25,14 +25,14 @@ class Details:
         self.status_address = self.faces_address + 2 * batch * (dim + 2)
 
     def slack(self) -> Tensor:
-        """``(B,)`` float64"""
-        return self._tensor(torch.float64, self.batch, self.slack_address)
+        """``(B,)`` float64; kernels write it where rows are broken"""
+        written = self._tensor(torch.float64, self.batch, self.slack_address)
+        return torch.where(self.status() < Status.INFEASIBLE, 0.0, written)
 
     def faces(self) -> Tensor:
-        """``(B, M + 2)`` int16; in memory a face is one more than its number, so that zeros say that there is none"""
+        """``(B, M + 2)`` int16"""
         width = self.dim + 2
-        written = self._tensor(torch.int16, self.batch * width, self.faces_address).view(self.batch, width)
-        return written - _first_face(width)
+        return self._tensor(torch.int16, self.batch * width, self.faces_address).view(self.batch, width)
 
     def status(self) -> Tensor:
         """``(B,)`` int8"""
@@ -42,9 +42,3 @@ class Details:
         if count == 0:
             return torch.empty(0, dtype=dtype)
         return torch.frombuffer(self.memory, dtype=dtype, count=count, offset=address - self.slack_address)
-
-
-@cache
-def _first_face(width: int) -> Tensor:
-    """What stands in memory for face 0 in every column; the first of them counts."""
-    return torch.tensor([0] + [1] * (width - 1), dtype=torch.int16)

@@ -9,12 +9,13 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from sb3_barriernet.projection import Status, project
+from sb3_barriernet.projection import Status, details, project
 from sb3_barriernet.projection.backends import threads
 from sb3_barriernet.projection.kernels import files, native, programs
 from tests.projection.oracles import random_batch
@@ -131,6 +132,30 @@ def test_kernels_read_of_their_working_memory_what_they_wrote(dim, kind):
     assert {Status.ACTIVE, Status.INFEASIBLE} <= set(before[2].tolist())
     ctypes.memset(threads._scratch.address, 0xFF, 8 * threads._scratch.size)  # NaN, as numbers
     assert all(map(torch.equal, solve(), before))
+
+
+@pytest.mark.parametrize("kind", ["none", "full"])
+@pytest.mark.parametrize("dim", [1, 2, 3])
+def test_memory_for_outcomes_may_hold_anything(dim, kind, monkeypatch):
+    u, A, c, low, high = random_batch(dim, 200, 7, dim, 0.1)
+    u[:50] *= 0.1
+    A[0, 0, 0] = torch.nan
+
+    def solve() -> list[torch.Tensor]:
+        leaves = [tensor.clone().requires_grad_() for tensor in (u, A, c)]
+        result = project(*leaves, low, high, weight=torch.eye(dim) + 0.1 if kind == "full" else None)
+        gradients = torch.autograd.grad(result.action.square().sum(), leaves)
+        return [result.action.detach(), result.slack, result.status, result.faces, *gradients]
+
+    before = solve()
+    assert set(before[2].tolist()) == set(Status)
+
+    def allocate(size: int) -> Any:
+        return (ctypes.c_char * size).from_buffer_copy(b"\x5a" * size)
+
+    monkeypatch.setattr(details, "allocate", allocate)
+    assert all(map(torch.equal, solve(), before))
+    assert (before[1][before[2] < Status.INFEASIBLE] == 0).all()
 
 
 @pytest.mark.parametrize("rows", [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 4095, 4097])

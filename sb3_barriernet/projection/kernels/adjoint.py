@@ -259,8 +259,8 @@ def pull_back(arguments):
         result[0, dim] = 0.0
         for j in range(dim):
             result[4, j] = 0.0
-            chosen[j] = faces[sample, j + 1] - 1
-        chosen[dim] = faces[sample, wide] - 1
+            chosen[j] = faces[sample, j + 1]
+        chosen[dim] = faces[sample, wide]
         if weight_kind == 3:
             fill_factors(root, unroot, weight, weight_kind, sample)
         count = -1

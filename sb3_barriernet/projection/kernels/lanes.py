@@ -147,25 +147,19 @@ def load(typingctx: Any, address: Any) -> Any:
     return LANES_TYPE(types.intp), codegen
 
 
-def _prefetch(context: Any, builder: Any, address: Any, write: int) -> Any:
-    byte = ir.PointerType(ir.IntType(8))
-    kind = ir.FunctionType(ir.VoidType(), [byte, _INT, _INT, _INT])
-    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
-    purpose, into_all_caches, data = (ir.Constant(_INT, number) for number in (write, 3, 1))
-    builder.call(function, [builder.inttoptr(address, byte), purpose, into_all_caches, data])
-    return context.get_dummy_value()
-
-
 @intrinsic
 def prefetch(typingctx: Any, address: Any) -> Any:
     """Ask for memory that is read later. The address may be any, also one behind the last sample."""
-    return types.void(types.intp), lambda context, builder, sig, args: _prefetch(context, builder, args[0], 0)
 
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        byte = ir.PointerType(ir.IntType(8))
+        kind = ir.FunctionType(ir.VoidType(), [byte, _INT, _INT, _INT])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+        to_read, into_all_caches, data = (ir.Constant(_INT, number) for number in (0, 3, 1))
+        builder.call(function, [builder.inttoptr(args[0], byte), to_read, into_all_caches, data])
+        return context.get_dummy_value()
 
-@intrinsic
-def prefetch_to_write(typingctx: Any, address: Any) -> Any:
-    """Ask for memory that is written later."""
-    return types.void(types.intp), lambda context, builder, sig, args: _prefetch(context, builder, args[0], 1)
+    return types.void(types.intp), codegen
 
 
 @intrinsic

@@ -28,10 +28,10 @@ from functools import cache
     HIGH,
     WEIGHT,  # address: the diagonal (M,) of kind 1; L and its inverse (2, M, M) of kind 2; (B, 2, M, M) of kind 3
     BACKUP,  # address of the backup action, 0 for the default
-    FACES,  # address (B, M + 2) int16, each face one more than its number
-    # To solve: addresses of the results
+    FACES,  # address (B, M + 2) int16
+    # To solve: addresses of the results, which hold anything before and are written for every sample
     ACTION,  # (B, M)
-    SLACK,  # (B,) float64; this, FACES and STATUS are zeros before the first kernel
+    SLACK,  # (B,) float64, only for samples that are INFEASIBLE or INVALID
     STATUS,  # (B,) int8
 ) = range(22)
 
@@ -55,15 +55,16 @@ BAD_WEIGHT = -1
 LANES = 4
 """Numbers in a vector."""
 
-CHUNK = 128
-"""Samples over two actions that are looked at before the broken ones among them are solved."""
+BROKEN = 64
+"""How many samples over two actions are found to break a row before they are solved. The rows of fewer would still be
+nearer, but memory streams fastest where nothing interrupts it."""
 
 
 @cache
 def screen_scratch(rows: int, dim: int) -> int:
     """Numbers that ``screen`` works with: samples, scales and faces, and over two actions what four of them need."""
     if dim == 2:
-        return 2 + CHUNK + LANES * (1 + 9 + 4 * (4 + rows)) + 5 * dim
+        return 3 + BROKEN + LANES * (1 + 9 + 4 * (4 + rows)) + 5 * dim
     return 7 * dim + 1
 
 

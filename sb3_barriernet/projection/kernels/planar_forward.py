@@ -1,8 +1,7 @@
 """The forward kernel over two actions, the commonest number: look at many samples, then solve the broken ones.
 
-The first look writes every action as if nothing was broken, and lists what is. Four of those at a time go to
-:func:`~sb3_barriernet.projection.kernels.planar_group.solve_group`, which finds the memory for their outcome near: it
-was asked for when they were listed.
+The first look writes every outcome as if nothing was broken, and lists what is. Four of those at a time go to
+:func:`~sb3_barriernet.projection.kernels.planar_group.solve_group`, which writes theirs again.
 """
 
 from __future__ import annotations
@@ -13,14 +12,17 @@ from sb3_barriernet.projection.kernels.lanes import (
     join,
     join_singles,
     lanes_of,
-    prefetch_to_write,
     store_pair,
     store_pair_of_singles,
 )
-from sb3_barriernet.projection.kernels.layout import CHUNK, LANES
+from sb3_barriernet.projection.kernels.layout import BROKEN, LANES
+from sb3_barriernet.projection.kernels.outcome import INACTIVE
 from sb3_barriernet.projection.kernels.planar_group import solve_group
 from sb3_barriernet.projection.kernels.screening import planar_rows_hold
-from sb3_barriernet.projection.kernels.views import integers
+from sb3_barriernet.projection.kernels.views import bytes_, integers
+
+NO_FACES = -1 << 16
+"""Faces of a sample in one number: none contradict each other, and -1 three times."""
 
 
 @kernel
@@ -31,31 +33,25 @@ def screen_planar(given, scale, scratch):
     :param scale: square roots of the diagonal weight, (2,)
     :param scratch: address of working memory
     """
-    broken, start, stop = integers(scratch, 1), given[layout.START], given[layout.STOP]
-    scratch += 8 * (CHUNK + LANES)
-    waiting = pending = 0
-    while start < stop:
-        end = min(start + CHUNK, stop)
-        count = list_broken(given, start, end, broken, waiting)
-        i = 0
-        while i + LANES <= count or (i < count and end == stop):
-            pending += solve_group(given, broken.address + 8 * i, min(count - i, LANES), scale, scratch)
-            i += LANES
-        waiting = 0
-        while i < count:
-            broken[waiting] = broken[i]
-            waiting += 1
-            i += 1
-        start = end
+    found, broken = integers(scratch, 1), integers(scratch + 8, 1)
+    scratch += 8 * (1 + BROKEN)
+    sample, pending = given[layout.START], 0
+    while sample < given[layout.STOP]:
+        sample = list_broken(given, sample, broken, found)
+        for i in range(0, found[0], LANES):
+            pending += solve_group(given, broken.address + 8 * i, min(found[0] - i, LANES), scale, scratch)
     return pending
 
 
 @kernel
-def list_broken(given, sample, stop, broken, count):
-    """Write nominal actions as actions, and append to the ``count`` listed samples those where they are not: the others
-    lie in the box and break no row, so that their status is ``INACTIVE``, without a face, as the memory says already.
+def list_broken(given, sample, broken, found):
+    """Write the outcome of samples that lie in the box and break no row: the nominal action, without a face. The others
+    get the same and are listed.
 
-    :return: how many are listed then
+    :param sample: the first one
+    :param broken: the list, which has room for ``BROKEN``
+    :param found: how many are listed then
+    :return: the sample after the last one looked at
     """
     single, rows, A_row = given[layout.SINGLE] == 1, given[layout.ROWS], given[layout.A_ROW]
     box_step, A_step, c_step = 8 * given[layout.BOX_BATCH], 8 * given[layout.A_BATCH], 8 * rows
@@ -63,9 +59,11 @@ def list_broken(given, sample, stop, broken, count):
     u, action = given[layout.U] + sample * u_step, given[layout.ACTION] + sample * u_step
     A, c = given[layout.A] + sample * A_step, given[layout.C] + sample * c_step
     low, high = given[layout.LOW] + sample * box_step, given[layout.HIGH] + sample * box_step
+    status, faces = bytes_(given[layout.STATUS], 1), integers(given[layout.FACES], 1)
     signs = lanes_of(1.0, 1.0, -1.0, -1.0)
     box = join(low, high) * signs
-    while sample < stop:
+    count, stop = 0, given[layout.STOP]
+    while sample < stop and count < BROKEN:
         point = join_singles(u, u) if single else join(u, u)
         if box_step != 0:
             box = join(low, high) * signs
@@ -77,14 +75,15 @@ def list_broken(given, sample, stop, broken, count):
             store_pair_of_singles(action, point)
         else:
             store_pair(action, point)
+        status[sample] = INACTIVE
+        faces[sample] = NO_FACES
         if not holds:
             broken[count] = sample
             count += 1
-            prefetch_to_write(given[layout.STATUS] + sample)
-            prefetch_to_write(given[layout.FACES] + 8 * sample)
         u += u_step
         action += u_step
         A += A_step
         c += c_step
         sample += 1
-    return count
+    found[0] = count
+    return sample

@@ -201,8 +201,8 @@ def store_group(given, samples, count, result):
         else:
             for j in range(2):
                 write_within(action, 2 * sample + j, single, result[j, i], result[2 + j, i], result[4 + j, i])
-            faces[sample, 1] = face_of(int(result[6, i]), rows) + 1
-            faces[sample, 2] = face_of(int(result[7, i]), rows) + 1
+            faces[sample, 1] = face_of(int(result[6, i]), rows)
+            faces[sample, 2] = face_of(int(result[7, i]), rows)
     return pending
 
 

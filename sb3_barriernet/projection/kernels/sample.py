@@ -108,8 +108,7 @@ def move_to_neighbour(address, index, direction):
 
 @kernel
 def store_faces(faces, sample, culprits, found, count):
-    """Write the active set of one sample: how many contradict each other, then the faces, each one more than its
-    number, then 0."""
+    """Write the active set of one sample: how many contradict each other, then the faces, then -1."""
     faces[sample, 0] = culprits
     for i in range(faces.width - 1):
-        faces[sample, i + 1] = found[i] + 1 if i < count else 0
+        faces[sample, i + 1] = found[i] if i < count else -1

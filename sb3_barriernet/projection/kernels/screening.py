@@ -21,8 +21,8 @@ from sb3_barriernet.projection.kernels.views import reals
 FEASIBILITY = 1e-13
 """Violation that counts as none, relative to the size of the terms that cancel in the row."""
 
-AHEAD = 4096
-"""How many bytes before their turn coefficients are asked for: twenty samples of a dozen rows, which take as long as
+AHEAD = 6144
+"""How many bytes before their turn coefficients are asked for: thirty samples of a dozen rows, which take longer than
 the answer of the outer cache."""
 
 HOLDS = 0
@@ -74,6 +74,7 @@ def packed_residuals(A, c, x, y):
     """Residuals of four rows that lie one behind the other, the two in the middle exchanged."""
     a, b = load_crossed_pairs(A)
     prefetch(A + AHEAD)
+    prefetch(c + AHEAD // 2)
     return a * x + b * y + cross(load(c))
 
 
