@@ -64,7 +64,7 @@ nearer, but memory streams fastest where nothing interrupts it."""
 def screen_scratch(rows: int, dim: int) -> int:
     """Numbers that ``screen`` works with: samples, scales and faces, and over two actions what four of them need."""
     if dim == 2:
-        return 3 + BROKEN + LANES * (1 + 9 + 4 * (4 + rows)) + 5 * dim
+        return 3 + BROKEN + LANES * (9 + 3 * (4 + rows)) + 5 * dim
     return 7 * dim + 1
 
 

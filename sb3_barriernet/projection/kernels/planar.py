@@ -7,9 +7,9 @@ an empty line) is left to the general solver: this one decides only what roundin
 Four samples are solved at a time, one in each lane. No lane looks at another one, so that a sample has the same
 result to the last bit beside whatever others.
 
-A line ``m . v >= b`` in scaled actions has four rows of ``lines (4 + K, 4, LANES)``: its normal (2), its offset and
-its move. The bounds of the box come first, then the rows. Normals are not scaled: where a line is met does not depend
-on its scale, and a square root for every row would take as long as all the rest.
+A line ``m . v >= b`` in scaled actions has three rows of ``lines (4 + K, 3, LANES)``: its normal (2) and its offset.
+The bounds of the box come first, then the rows. Normals are not scaled: where a line is met does not depend on its
+scale, and a square root for every row would take as long as all the rest.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from __future__ import annotations
 import numpy as np
 
 from sb3_barriernet.projection.kernels.compiling import kernel
-from sb3_barriernet.projection.kernels.lanes import choose, fill, load, magnitude, root, some, store
+from sb3_barriernet.projection.kernels.lanes import choose, fill, lane, load, load_at, magnitude, root, some, store
 from sb3_barriernet.projection.kernels.layout import LANES
 from sb3_barriernet.projection.kernels.screening import FEASIBILITY
 
@@ -39,7 +39,7 @@ BOUNDS = 4
 ROW = 8 * LANES
 """Bytes of one number of a line, in every lane."""
 
-LINE = 4 * ROW
+LINE = 3 * ROW
 
 
 @kernel
@@ -49,15 +49,14 @@ def face_of(line, rows):
 
 
 @kernel
-def project_onto_lines(lines, rows, x_nominal, y_nominal, x, y, running):
+def project_onto_lines(lines, rows, line, x_nominal, y_nominal, x, y, running):
     """The projections of four nominal actions, in scaled actions.
 
-    :param x: and ``y``: the nominal actions clipped to the box
+    :param line: what is violated most at ``(x, y)``, the nominal action clipped to the box
     :param running: which lanes break a row there
     :return: which of them are solved, the actions, and the line or two that they lie on, -1 for none
     """
-    line, m_x, m_y, m_offset = most_violated_line(x, y, lines, rows)
-    n_x, n_y, offset = normalise(m_x, m_y, m_offset)
+    n_x, n_y, offset = normalise(*line_at(lines, line))
     reach = magnitude(x) + magnitude(y) + magnitude(offset)
     running &= magnitude(x_nominal) + magnitude(y_nominal) <= fill(FAR) * reach
     zero, one, none = fill(0.0), fill(1.0), fill(-1.0)
@@ -69,18 +68,18 @@ def project_onto_lines(lines, rows, x_nominal, y_nominal, x, y, running):
         gap = n_x * x_nominal + n_y * y_nominal - offset
         x = x_nominal - gap * n_x
         y = y_nominal - gap * n_y
-        low, high, clear = moves_on_line(lines, rows, n_x, n_y, x, y)
+        low, high, low_line, high_line, clear = moves_on_line(lines, rows, n_x, n_y, x, y)
         # Where no move is allowed, the optimum, if there is one, is elsewhere: perhaps on the line in conflict.
         empty = low > high
         free = (low <= zero) & (high >= zero)
         up = low > zero
         move = choose(free, zero, choose(empty | up, low, high))
-        side = choose(empty, zero, choose(up, one, none))
-        corner, m_x, m_y, m_offset = line_with_move(lines, rows, n_x, n_y, move, side)
-        running &= clear & (free | (corner >= zero))
-        corner, m_x, m_y = choose(free, none, corner), choose(free, zero, m_x), choose(free, zero, m_y)
-        m_offset = choose(free, zero, m_offset)
+        corner = choose(free, none, choose(empty | up, low_line, high_line))
+        m_x, m_y, m_offset = line_at(lines, corner)
+        m_x, m_y, m_offset = choose(free, zero, m_x), choose(free, zero, m_y), choose(free, zero, m_offset)
         sine = choose(free, one, m_y * n_x - m_x * n_y)
+        sharp = magnitude(sine) <= fill(SHARP) * (magnitude(m_x) + magnitude(m_y))
+        running &= clear & (empty | ~sharp)
         # The optimum is on the other line where the first one pulls the wrong way.
         astray = zero - gap < move / sine * (m_x * n_x + m_y * n_y)
         running &= ~(free & astray)
@@ -127,10 +126,12 @@ def store_bounds(lines, low_x, low_y, high_x, high_y):
 
 
 @kernel
-def store_row(lines, k, a, b, shift):
-    """Write row ``k``, in scaled actions, as a line; where it is usable. Padding becomes a line that holds."""
+def store_row(lines, k, a, b, shift, square):
+    """Write row ``k``, in scaled actions, as a line; where it is usable. Padding becomes a line that holds.
+
+    :param square: of its coefficients
+    """
     zero = fill(0.0)
-    square = a * a + b * b
     padding = square == zero
     store_line(lines + (BOUNDS + k) * LINE, a, b, choose(padding, fill(-1.0), zero - shift))
     return ((square > fill(1e-280)) & (square < fill(1e280))) | (padding & (shift >= zero))
@@ -144,22 +145,6 @@ def normalise(x, y, offset):
 
 
 @kernel
-def most_violated_line(x, y, lines, rows):
-    """The row whose line is violated most at ``(x, y)``: which line that is, its normal and its offset."""
-    worst, line = fill(np.inf), fill(float(BOUNDS))
-    n_x = n_y = offset = fill(0.0)
-    for k in range(BOUNDS, BOUNDS + rows):
-        m_x, m_y, m_offset = load_line(lines + k * LINE)
-        r = m_x * x + m_y * y - m_offset
-        r *= magnitude(r) / (m_x * m_x + m_y * m_y)
-        worse = r < worst
-        worst = choose(worse, r, worst)
-        line = choose(worse, fill(float(k)), line)
-        n_x, n_y, offset = choose(worse, m_x, n_x), choose(worse, m_y, n_y), choose(worse, m_offset, offset)
-    return line, n_x, n_y, offset
-
-
-@kernel
 def load_line(line):
     """Normal and offset."""
     return load(line), load(line + ROW), load(line + 2 * ROW)
@@ -169,10 +154,11 @@ def load_line(line):
 def moves_on_line(lines, rows, n_x, n_y, x, y):
     """The moves along the line with normal ``n`` that lead from ``(x, y)`` into all other half planes.
 
-    :return: the first and the last of them, and where all lines are clear cut. The first is greater where there is none
+    :return: the first and the last of them, the lines that end them there, -1 for none, and where all lines are clear
+        cut. The first is greater where there is none
     """
     size, zero, one, least, most = magnitude(x) + magnitude(y), fill(0.0), fill(1.0), fill(-np.inf), fill(np.inf)
-    low, high = least, most
+    low, high, low_line, high_line = least, most, fill(-1.0), fill(-1.0)
     clear = low < high
     for k in range(BOUNDS + rows):
         line = lines + k * LINE
@@ -183,30 +169,24 @@ def moves_on_line(lines, rows, n_x, n_y, x, y):
         parallel = fill(PARALLEL) * length
         steep = magnitude(sine) > parallel
         t = (zero - r) / choose(steep, sine, one)
-        store(line + 3 * ROW, t)
         lower, upper = choose(sine > parallel, t, least), choose(sine < zero - parallel, t, most)
-        low = choose(lower > low, lower, low)
-        high = choose(upper < high, upper, high)
+        later, earlier, this = lower > low, upper < high, fill(float(k))
+        low, low_line = choose(later, lower, low), choose(later, this, low_line)
+        high, high_line = choose(earlier, upper, high), choose(earlier, this, high_line)
         clear &= steep | (r >= fill(-FEASIBILITY) * (length * size + magnitude(offset)))
-    return low, high, clear
+    return low, high, low_line, high_line, clear
 
 
 @kernel
-def line_with_move(lines, rows, n_x, n_y, move, side):
-    """The first line that ends this move and bounds it from ``side``, at no sharp angle unless ``side`` is 0.
+def line_at(lines, index):
+    """Normal and offset of a line in each lane, of any where there is none."""
+    l0, l1, l2, l3 = place(lines, index, 0), place(lines, index, 1), place(lines, index, 2), place(lines, index, 3)
+    x = load_at(l0, l1, l2, l3)
+    y = load_at(l0 + ROW, l1 + ROW, l2 + ROW, l3 + ROW)
+    return x, y, load_at(l0 + 2 * ROW, l1 + 2 * ROW, l2 + 2 * ROW, l3 + 2 * ROW)
 
-    :return: which line that is, -1 for none, its normal and its offset
-    """
-    corner, zero = fill(-1.0), fill(0.0)
-    n_xs, n_ys = n_x * side, n_y * side
-    sharp = choose(side == zero, corner, fill(SHARP))  # relative to the length of the line's normal
-    m_x = m_y = offset = zero
-    for i in range(BOUNDS + rows):
-        k = BOUNDS + rows - 1 - i  # The first line is written last.
-        line = lines + k * LINE
-        l_x, l_y, l_offset = load_line(line)
-        length = magnitude(l_x) + magnitude(l_y)
-        ends = (load(line + 3 * ROW) == move) & (l_y * n_xs - l_x * n_ys > sharp * length)
-        corner = choose(ends, fill(float(k)), corner)
-        m_x, m_y, offset = choose(ends, l_x, m_x), choose(ends, l_y, m_y), choose(ends, l_offset, offset)
-    return corner, m_x, m_y, offset
+
+@kernel
+def place(lines, index, i):
+    """Where lane ``i`` of its line lies."""
+    return lines + LINE * max(int(lane(index, i)), 0) + 8 * i

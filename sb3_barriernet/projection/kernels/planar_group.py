@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from sb3_barriernet.projection.kernels import layout
 from sb3_barriernet.projection.kernels.compiling import kernel
 from sb3_barriernet.projection.kernels.lanes import (
@@ -16,7 +18,7 @@ from sb3_barriernet.projection.kernels.lanes import (
 )
 from sb3_barriernet.projection.kernels.layout import LANES, PENDING
 from sb3_barriernet.projection.kernels.outcome import ACTIVE, INACTIVE, INVALID, store_outcome
-from sb3_barriernet.projection.kernels.planar import ROW, face_of, project_onto_lines, store_bounds, store_row
+from sb3_barriernet.projection.kernels.planar import BOUNDS, ROW, face_of, project_onto_lines, store_bounds, store_row
 from sb3_barriernet.projection.kernels.sample import LARGEST, LOCAL_ROWS, read, write_within
 from sb3_barriernet.projection.kernels.screening import FEASIBILITY
 from sb3_barriernet.projection.kernels.views import bytes_, integers, reals, shorts
@@ -43,7 +45,7 @@ def solve_group(given, samples, count, scale, scratch):
     results, lines = scratch, scratch + RESULTS * ROW + 8 * LOCAL_ROWS * 2
     store_bounds(lines, low_x * x_scale, low_y * y_scale, high_x * x_scale, high_y * y_scale)
     sizes = size_of(x, low_x, high_x), size_of(y, low_y, high_y)
-    finite, holds, usable = inspect_planar_rows(given, chosen, (x, y), sizes, (x_scale, y_scale), lines)
+    finite, holds, usable, worst = inspect_planar_rows(given, chosen, (x, y), sizes, (x_scale, y_scale), lines)
     valid = finite & is_valid(u_x, low_x, high_x) & is_valid(u_y, low_y, high_y)
     active = valid & ~holds
     if skewed:
@@ -52,7 +54,7 @@ def solve_group(given, samples, count, scale, scratch):
         pending = active
         if some(active):
             solved, x_solved, y_solved, line, corner = project_onto_lines(
-                lines, rows, u_x * x_scale, u_y * y_scale, x * x_scale, y * y_scale, active & usable
+                lines, rows, worst, u_x * x_scale, u_y * y_scale, x * x_scale, y * y_scale, active & usable
             )
             x, y = choose(solved, x_solved / x_scale, x), choose(solved, y_solved / y_scale, y)
             first, second = choose(solved, line, first), choose(solved, corner, second)
@@ -149,7 +151,8 @@ def inspect_planar_rows(given, chosen, point, sizes, scales, lines):
 
     :param point: their clipped actions
     :param sizes: what those may be as large as
-    :return: where all numbers are finite, where all rows hold up to rounding, and where all lines are usable
+    :return: where all numbers are finite, where all rows hold up to rounding, where all lines are usable, and which of
+        these is violated most
     """
     x, y = point
     x_size, y_size = sizes
@@ -161,6 +164,7 @@ def inspect_planar_rows(given, chosen, point, sizes, scales, lines):
     zero, largest = fill(0.0), fill(LARGEST)
     a_total = b_total = c_total = zero  # NaN if any number is none
     holds = usable = zero <= largest
+    worst, line = fill(np.inf), fill(float(BOUNDS))
     for k in range(rows):
         step = k * A_row
         a, b = load_pairs_at(A0 + step, A1 + step, A2 + step, A3 + step)
@@ -169,10 +173,17 @@ def inspect_planar_rows(given, chosen, point, sizes, scales, lines):
         a_total += a * zero
         b_total += b * zero
         c_total += shift * zero
+        r = a * x + b * y + shift
         size = magnitude(a) * x_size + magnitude(b) * y_size + magnitude(shift)
-        holds &= (a * x + b * y + shift >= fill(-FEASIBILITY) * size) & (size <= largest)
-        usable &= store_row(lines, k, a * x_unscale, b * y_unscale, shift)
-    return a_total + b_total + c_total == zero, holds, usable
+        holds &= (r >= fill(-FEASIBILITY) * size) & (size <= largest)
+        a *= x_unscale
+        b *= y_unscale
+        square = a * a + b * b
+        usable &= store_row(lines, k, a, b, shift, square)
+        depth = r * magnitude(r) / square
+        worse = depth < worst
+        worst, line = choose(worse, depth, worst), choose(worse, fill(float(BOUNDS + k)), line)
+    return a_total + b_total + c_total == zero, holds, usable, line
 
 
 @kernel
