@@ -7,7 +7,7 @@ import numpy as np
 from sb3_barriernet.projection.kernels import layout
 from sb3_barriernet.projection.kernels.compiling import kernel
 from sb3_barriernet.projection.kernels.layout import PENDING
-from sb3_barriernet.projection.kernels.sample import load_backup, store_action, store_faces
+from sb3_barriernet.projection.kernels.sample import load_backup, store_action, store_faces, write
 from sb3_barriernet.projection.kernels.views import bytes_, reals, shorts
 from sb3_barriernet.projection.status import Status
 
@@ -35,3 +35,16 @@ def store_outcome(given, sample, local, verdict, found, count):
     faces = shorts(given[layout.FACES], dim + 2)
     store_faces(faces, sample, -1 if verdict == INVALID else 0, found, count)
     return 0
+
+
+@kernel
+def store_nominal(given, sample, point):
+    """Write the outcome of a sample to which nothing is done, given its nominal action."""
+    dim, single = point.width, given[layout.SINGLE] == 1
+    bytes_(given[layout.STATUS], 1)[sample] = INACTIVE
+    action, faces = given[layout.ACTION] + sample * (4 if single else 8) * dim, shorts(given[layout.FACES], dim + 2)
+    faces[sample, 0] = 0
+    faces[sample, 1] = -1
+    for j in range(dim):
+        write(action, j, single, point[j])
+        faces[sample, j + 2] = -1

@@ -31,6 +31,14 @@ def write(address, index, single, value):
 
 
 @kernel
+def widen(singles_at, numbers):
+    """Copy float32 to float64 ``numbers``, and return those."""
+    for j in range(numbers.width):
+        numbers[j] = np.float64(singles(singles_at, 1)[j])
+    return numbers
+
+
+@kernel
 def load_sample(local, u, single, low, high):
     """Fill ``local`` from the addresses of one sample; False where a number or the box is invalid."""
     valid = True

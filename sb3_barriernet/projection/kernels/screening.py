@@ -85,48 +85,59 @@ def strided_residuals(A, A_row, c, x, y):
 
 
 @kernel
-def dot(row, local):
-    """A row's coefficients times the clipped action."""
+def nominal_holds(point, low, high, A, A_row, c, rows):
+    """Whether a nominal action over other than two actions is finite, lies in the box and breaks no row."""
+    inside = True
+    for j in range(point.width):
+        value = point[j]
+        inside &= (value >= reals(low, 1)[j]) & (value <= reals(high, 1)[j]) & (abs(value) <= LARGEST)
+    return inside and rows_hold(point, A, A_row, c, rows)
+
+
+@kernel
+def dot(row, point):
+    """A row's coefficients times an action."""
     total = 0.0
-    for j in range(local.width):
-        total += row[j] * local[3, j]
+    for j in range(point.width):
+        total += row[j] * point[j]
     return total
 
 
 @kernel
-def partial_dot(row, point, dim):
+def partial_dot(row, point):
     """The same in four parts, for as many actions as fill all lanes."""
-    total = load(row) * load(point)
-    for j in range(LANES, dim - LANES + 1, LANES):
-        total += load(row + 8 * j) * load(point + 8 * j)
+    total = load(row) * load(point.address)
+    for j in range(LANES, point.width - LANES + 1, LANES):
+        total += load(row + 8 * j) * load(point.address + 8 * j)
     return total
 
 
 @kernel
-def rows_hold(local, point, A, A_row, c, rows):
-    """Whether every row over other than two actions holds at the clipped one, which lies at the address ``point``."""
-    dim = local.width
-    good = True
+def rows_hold(point, A, A_row, c, rows):
+    """Whether every row over other than two actions holds at ``point``."""
+    dim = point.width
     if dim < LANES or rows < LANES:
+        good = True
         for k in range(rows):
-            total = dot(reals(A + 8 * k * A_row, 1), local) + reals(c, 1)[k]
+            total = dot(reals(A + 8 * k * A_row, 1), point) + reals(c, 1)[k]
             good &= (total >= 0.0) & (total <= LARGEST)
         return good
     zero, largest = fill(0.0), fill(LARGEST)
+    all_good = zero <= largest
     step = 8 * A_row
     for start in range(0, rows, LANES):
         k = min(start, rows - LANES)
         row = A + k * step
         r = load(c + 8 * k) + sums(
-            partial_dot(row, point, dim),
-            partial_dot(row + step, point, dim),
-            partial_dot(row + 2 * step, point, dim),
-            partial_dot(row + 3 * step, point, dim),
+            partial_dot(row, point),
+            partial_dot(row + step, point),
+            partial_dot(row + 2 * step, point),
+            partial_dot(row + 3 * step, point),
         )
         for j in range(dim - dim % LANES, dim):
-            r += load_strided(row + 8 * j, A_row) * fill(local[3, j])
-        good &= every((r >= zero) & (r <= largest))
-    return good
+            r += load_strided(row + 8 * j, A_row) * fill(point[j])
+        all_good &= (r >= zero) & (r <= largest)
+    return every(all_good)
 
 
 @kernel
