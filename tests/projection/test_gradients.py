@@ -98,6 +98,27 @@ def test_backends_agree_on_every_gradient(kind):
         torch.testing.assert_close(first, second, atol=1e-9, rtol=1e-8)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("batch", [1, 3, 4, 201])
+def test_one_after_the_other_and_four_at_a_time_samples_have_the_same_gradients(batch, dtype):
+    """Over two actions, who wants the weight's gradient gets the samples differentiated one after the other."""
+    u, A, c, low, high = random_batch(12, batch, 6, 2, 0.2)
+    u, A[batch // 2, 0, 0] = u.to(dtype), torch.nan if batch > 100 else 0.0
+    bounds = [bound * torch.linspace(1, 2, batch, dtype=torch.float64)[:, None] for bound in (low, high)]
+    gradients, weight = [], random_weight(12, 2, "diagonal")
+    for wanted in (True, False):
+        leaves = [part.clone().requires_grad_() for part in (u, A, c, *bounds)]
+        result = project(*leaves, weight=weight.clone().requires_grad_(wanted))
+        incoming = torch.linspace(-1, 1, 2 * batch, dtype=dtype).reshape(batch, 2)
+        gradients.append(torch.autograd.grad(result.action, leaves, incoming))
+    if batch > 100:
+        assert set(result.status.tolist()) == set(Status)
+        assert set((result.faces[result.status == Status.ACTIVE, 1:] >= 0).sum(1).tolist()) == {1, 2}
+        assert (result.faces[:, 1:] >= A.shape[1]).any()
+    for single, four in zip(*gradients, strict=True):
+        torch.testing.assert_close(single, four, atol=1e-12 if single.dtype == torch.float64 else 1e-6, rtol=1e-7)
+
+
 def test_what_samples_share_collects_the_sum():
     u, A, c, low, high = random_batch(3, 40, 5, 2)
     shared = [A[:1], c[:1], low, high, random_weight(3, 2, "diagonal")]

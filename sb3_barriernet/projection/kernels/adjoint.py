@@ -16,8 +16,9 @@ from sb3_barriernet.projection.kernels import layout
 from sb3_barriernet.projection.kernels.compiling import entry, kernel
 from sb3_barriernet.projection.kernels.dual import append
 from sb3_barriernet.projection.kernels.general import fill_constraint, fill_factors
-from sb3_barriernet.projection.kernels.planar_adjoint import pull_back_planar
-from sb3_barriernet.projection.kernels.sample import read, write
+from sb3_barriernet.projection.kernels.layout import LANES
+from sb3_barriernet.projection.kernels.planar_adjoint import fill_axes, pull_back_group
+from sb3_barriernet.projection.kernels.sample import clear, fill_scale, read, write
 from sb3_barriernet.projection.kernels.views import integers, reals, shorts
 
 
@@ -205,17 +206,6 @@ def store_stretch(A_gradient, weight_gradient, table, unroot, solution, i, face,
         add_outer(reals(weight_gradient, dim), 5, 5, result, -0.5 * stretch * norm)
 
 
-@kernel
-def clear(address, sample, size):
-    """Set the ``size`` numbers of a sample to 0; their address, or 0 where they have none because nobody wants them."""
-    if address == 0:
-        return 0
-    numbers = reals(address + 8 * sample * size, 1)
-    for i in range(size):
-        numbers[i] = 0.0
-    return numbers.address
-
-
 @entry
 def pull_back(arguments):
     """Gradients of the samples; the incoming gradient and that for ``u`` have the dtype of ``u``.
@@ -227,13 +217,32 @@ def pull_back(arguments):
     :return: 0, or ``BAD_WEIGHT``
     """
     given = integers(arguments, 1)
+    scratch, start, stop = given[layout.SCRATCH], given[layout.START], given[layout.STOP]
+    if given[layout.DIM] != 2 or given[layout.WEIGHT_KIND] > 1 or given[layout.GRAD_WEIGHT] != 0:
+        pull_back_each(given, start, stop, scratch)
+        return 0
+    scale, axes = reals(scratch, 2), reals(scratch + 16, 1)
+    scratch += 80
+    fill_scale(scale, given[layout.WEIGHT], given[layout.WEIGHT_KIND])
+    fill_axes(axes)
+    for first in range(start, stop, LANES):
+        left = pull_back_group(given, first, min(LANES, stop - first), scale, axes, scratch)
+        for i in range(LANES):
+            if left & (1 << i):
+                pull_back_each(given, first + i, first + i + 1, scratch)
+    return 0
+
+
+@kernel
+def pull_back_each(given, start, stop, scratch):
+    """Differentiate samples ``start`` to ``stop``, one after the other."""
     rows, dim, A_row, single = given[layout.ROWS], given[layout.DIM], given[layout.A_ROW], given[layout.SINGLE] == 1
     weight, weight_kind = given[layout.WEIGHT], given[layout.WEIGHT_KIND]
     u_step, box_step = (4 if single else 8) * dim, 8 * given[layout.BOX_BATCH]
     faces = shorts(given[layout.FACES], dim + 2)
 
     wide = dim + 1
-    scratch, square = given[layout.SCRATCH], 8 * wide * wide
+    square = 8 * wide * wide
     table, normals = reals(scratch, dim + 4), reals(scratch + 8 * wide * (dim + 4), wide)
     scratch += 8 * wide * (dim + 4) + square
     basis, corner = reals(scratch, wide), reals(scratch + square, wide)
@@ -244,16 +253,22 @@ def pull_back(arguments):
     scratch += 24 * wide
     root, unroot = reals(scratch, dim), reals(scratch + 8 * dim * dim, dim)
     scratch += 16 * dim * dim
-    local, lines = reals(scratch, dim), reals(scratch + 32 * dim, 3)
+    local = reals(scratch, dim)
     if weight_kind < 3:
         fill_factors(root, unroot, weight, weight_kind, 0)
-    for sample in range(given[layout.START], given[layout.STOP]):
+    for sample in range(start, stop):
         A, c = given[layout.A] + 8 * sample * given[layout.A_BATCH], given[layout.C] + 8 * sample * rows
         low, high = given[layout.LOW] + sample * box_step, given[layout.HIGH] + sample * box_step
         u, gradient = given[layout.U] + sample * u_step, given[layout.GRADIENT] + sample * u_step
-        grad_A, grad_c = clear(given[layout.GRAD_A], sample, rows * dim), clear(given[layout.GRAD_C], sample, rows)
-        grad_low, grad_high = clear(given[layout.GRAD_LOW], sample, dim), clear(given[layout.GRAD_HIGH], sample, dim)
-        grad_weight = clear(given[layout.GRAD_WEIGHT], sample, dim * dim)
+        grad_A, grad_c = (
+            clear(given[layout.GRAD_A], sample, 1, rows * dim),
+            clear(given[layout.GRAD_C], sample, 1, rows),
+        )
+        grad_low, grad_high = (
+            clear(given[layout.GRAD_LOW], sample, 1, dim),
+            clear(given[layout.GRAD_HIGH], sample, 1, dim),
+        )
+        grad_weight = clear(given[layout.GRAD_WEIGHT], sample, 1, dim * dim)
         load_backward(local, u, gradient, low, high, single)
         culprits = faces[sample, 0]
         result[0, dim] = 0.0
@@ -264,9 +279,7 @@ def pull_back(arguments):
         if weight_kind == 3:
             fill_factors(root, unroot, weight, weight_kind, sample)
         count = -1
-        if dim == 2 and culprits == 0 and weight_kind < 2:
-            count = pull_back_planar(local, root, unroot, chosen, A, A_row, c, rows, lines, result)
-        if culprits >= 0 and count < 0:
+        if culprits >= 0:
             count = pull_back_general(
                 local, root, unroot, table, normals, solution, basis, corner, weights, chosen,
                 A, A_row, c, rows, culprits, result,

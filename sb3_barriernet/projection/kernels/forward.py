@@ -5,15 +5,13 @@ Samples that need the general solver come back as ``PENDING``. Nothing a sample 
 
 from __future__ import annotations
 
-import numpy as np
-
 from sb3_barriernet.projection.kernels import layout
 from sb3_barriernet.projection.kernels.compiling import entry, kernel
 from sb3_barriernet.projection.kernels.interval import solve_interval
 from sb3_barriernet.projection.kernels.layout import BAD_WEIGHT, PENDING
 from sb3_barriernet.projection.kernels.outcome import ACTIVE, INACTIVE, INVALID, store_nominal, store_outcome
 from sb3_barriernet.projection.kernels.planar_forward import screen_planar
-from sb3_barriernet.projection.kernels.sample import LARGEST, LOCAL_ROWS, keep_on_bounds, load_sample, widen
+from sb3_barriernet.projection.kernels.sample import LOCAL_ROWS, fill_scale, keep_on_bounds, load_sample, widen
 from sb3_barriernet.projection.kernels.screening import (
     HOLDS,
     NOT_FINITE,
@@ -39,17 +37,6 @@ def screen(arguments):
         return BAD_WEIGHT
     scratch += 8 * dim
     return screen_planar(given, scale, scratch) if dim == 2 else screen_each(given, scratch)
-
-
-@kernel
-def fill_scale(scale, weight, kind):
-    """Square roots of the diagonal weight; False where an entry is no weight."""
-    for j in range(scale.width):
-        value = reals(weight, 1)[j] if kind == 1 else 1.0
-        if not (value > 0.0 and value <= LARGEST):
-            return False
-        scale[j] = np.sqrt(value)
-    return True
 
 
 @kernel

@@ -55,6 +55,9 @@ BAD_WEIGHT = -1
 LANES = 4
 """Numbers in a vector."""
 
+NO_FACES = -1 << 16
+"""FACES of a sample over two actions in one number: none contradict each other, and -1 three times."""
+
 BROKEN = 64
 """How many samples over two actions are found to break a row before they are solved. The rows of fewer would still be
 nearer, but memory streams fastest where nothing interrupts it."""
@@ -77,9 +80,11 @@ def solve_scratch(rows: int, dim: int) -> int:
 
 @cache
 def backward_scratch(dim: int) -> int:
-    """Numbers that ``pull_back`` works with."""
+    """Numbers that ``pull_back`` works with: those of one sample, which are more than a group needs, and over two
+    actions scales and axes."""
     wide = dim + 1
-    return wide * (dim + 4) + 3 * wide * wide + 6 * (wide + 1) + 9 * wide + 2 * dim * dim + 4 * dim + 12
+    sample = wide * (dim + 4) + 3 * wide * wide + 6 * (wide + 1) + 9 * wide + 2 * dim * dim + 4 * dim
+    return 10 + sample if dim == 2 else sample
 
 
 def whole_vectors(count: int) -> int:

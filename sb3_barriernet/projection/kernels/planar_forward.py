@@ -15,14 +15,11 @@ from sb3_barriernet.projection.kernels.lanes import (
     store_pair,
     store_pair_of_singles,
 )
-from sb3_barriernet.projection.kernels.layout import BROKEN, LANES
+from sb3_barriernet.projection.kernels.layout import BROKEN, LANES, NO_FACES
 from sb3_barriernet.projection.kernels.outcome import INACTIVE
 from sb3_barriernet.projection.kernels.planar_group import solve_group
 from sb3_barriernet.projection.kernels.screening import planar_rows_hold
 from sb3_barriernet.projection.kernels.views import bytes_, integers
-
-NO_FACES = -1 << 16
-"""Faces of a sample in one number: none contradict each other, and -1 three times."""
 
 
 @kernel

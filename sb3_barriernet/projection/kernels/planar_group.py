@@ -36,7 +36,7 @@ def solve_group(given, samples, count, scale, scratch):
     """
     rows, skewed, box_step = given[layout.ROWS], given[layout.WEIGHT_KIND] > 1, 8 * given[layout.BOX_BATCH]
     chosen = fill_lanes(integers(samples, 1), count)
-    u_x, u_y = load_actions(given, chosen)
+    u_x, u_y = load_actions(given, given[layout.U], chosen)
     low_x, low_y = load_pairs_of(given[layout.LOW], box_step, chosen)
     high_x, high_y = load_pairs_of(given[layout.HIGH], box_step, chosen)
     x, y = clip(u_x, low_x, high_x), clip(u_y, low_y, high_y)
@@ -85,9 +85,9 @@ def fill_lanes(samples, count):
 
 
 @kernel
-def load_actions(given, chosen):
-    """Nominal actions of four samples."""
-    u, single = given[layout.U], given[layout.SINGLE] == 1
+def load_actions(given, u, chosen):
+    """Actions of four samples, of the many at ``u``."""
+    single = given[layout.SINGLE] == 1
     if not single:
         return load_pairs_of(u, 16, chosen)
     s0, s1, s2, s3 = chosen

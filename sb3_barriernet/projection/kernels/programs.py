@@ -21,7 +21,7 @@ HERE = Path(__file__).parent
 ENTRIES = {"screen": "forward", "solve_pending": "general", "pull_back": "adjoint"}
 """The functions that are called from outside, and their modules."""
 
-SEPARATE = ("list_broken", "solve_group")
+SEPARATE = ("list_broken", "solve_group", "pull_back_group", "pull_back_each")
 """Kernels that stay functions of their own: merged into their callers, their loops would run out of registers."""
 
 

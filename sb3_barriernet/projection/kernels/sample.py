@@ -16,6 +16,17 @@ TINY = float(np.finfo(np.float32).smallest_subnormal)
 
 
 @kernel
+def fill_scale(scale, weight, kind):
+    """Square roots of the diagonal weight; False where an entry is no weight."""
+    for j in range(scale.width):
+        value = reals(weight, 1)[j] if kind == 1 else 1.0
+        if not (value > 0.0 and value <= LARGEST):
+            return False
+        scale[j] = np.sqrt(value)
+    return True
+
+
+@kernel
 def read(address, index, single):
     """A number that is float32 or float64."""
     return np.float64(singles(address, 1)[index]) if single else reals(address, 1)[index]
@@ -56,6 +67,18 @@ def load_sample(local, u, single, low, high):
         size = max(size, -below if below >= -LARGEST else 0.0)
         local[4, j] = max(size, above if above <= LARGEST else 0.0)
     return valid
+
+
+@kernel
+def clear(address, first, count, size):
+    """Set the ``size`` numbers of each of ``count`` samples to 0; the address of the first, or 0 where they have none
+    because nobody wants them."""
+    if address == 0:
+        return 0
+    numbers = reals(address + 8 * first * size, 1)
+    for i in range(count * size):
+        numbers[i] = 0.0
+    return numbers.address
 
 
 @kernel
