@@ -18,7 +18,7 @@ from sb3_barriernet.projection.kernels.dual import append
 from sb3_barriernet.projection.kernels.general import fill_constraint, fill_factors
 from sb3_barriernet.projection.kernels.layout import LANES
 from sb3_barriernet.projection.kernels.planar_adjoint import fill_axes, pull_back_group
-from sb3_barriernet.projection.kernels.sample import clear, fill_scale, read, write
+from sb3_barriernet.projection.kernels.sample import clear, fill_scale, pass_on, read, write
 from sb3_barriernet.projection.kernels.views import integers, reals, shorts
 
 
@@ -214,7 +214,7 @@ def pull_back(arguments):
     bounds and ``(B, M, M)``, symmetric, for the weight. Those of a sample whose first face is -1 are 0.
 
     :param arguments: address of what :mod:`~sb3_barriernet.projection.kernels.layout` lists
-    :return: 0, or ``BAD_WEIGHT``
+    :return: 0
     """
     given = integers(arguments, 1)
     scratch, start, stop = given[layout.SCRATCH], given[layout.START], given[layout.STOP]
@@ -260,17 +260,16 @@ def pull_back_each(given, start, stop, scratch):
         A, c = given[layout.A] + 8 * sample * given[layout.A_BATCH], given[layout.C] + 8 * sample * rows
         low, high = given[layout.LOW] + sample * box_step, given[layout.HIGH] + sample * box_step
         u, gradient = given[layout.U] + sample * u_step, given[layout.GRADIENT] + sample * u_step
-        grad_A, grad_c = (
-            clear(given[layout.GRAD_A], sample, 1, rows * dim),
-            clear(given[layout.GRAD_C], sample, 1, rows),
-        )
-        grad_low, grad_high = (
-            clear(given[layout.GRAD_LOW], sample, 1, dim),
-            clear(given[layout.GRAD_HIGH], sample, 1, dim),
-        )
+        grad_A = clear(given[layout.GRAD_A], sample, 1, rows * dim)
+        grad_c = clear(given[layout.GRAD_C], sample, 1, rows)
+        grad_low = clear(given[layout.GRAD_LOW], sample, 1, dim)
+        grad_high = clear(given[layout.GRAD_HIGH], sample, 1, dim)
         grad_weight = clear(given[layout.GRAD_WEIGHT], sample, 1, dim * dim)
-        load_backward(local, u, gradient, low, high, single)
         culprits = faces[sample, 0]
+        if culprits == 0 and faces[sample, 1] < 0:
+            pass_on(given, sample, 1)
+            continue
+        load_backward(local, u, gradient, low, high, single)
         result[0, dim] = 0.0
         for j in range(dim):
             result[4, j] = 0.0

@@ -15,7 +15,7 @@ import numpy as np
 from sb3_barriernet.projection.kernels import layout
 from sb3_barriernet.projection.kernels.compiling import entry, kernel
 from sb3_barriernet.projection.kernels.dual import CONTRADICTION, CONTRIBUTES, OPTIMAL, append, solve_dual
-from sb3_barriernet.projection.kernels.lanes import LANES
+from sb3_barriernet.projection.kernels.lanes import LANES, load_at, store
 from sb3_barriernet.projection.kernels.layout import PENDING
 from sb3_barriernet.projection.kernels.outcome import ACTIVE, INACTIVE, INVALID
 from sb3_barriernet.projection.kernels.sample import (
@@ -117,13 +117,25 @@ def fill_table(table, columns, root, unroot, local, A, A_row, c, rows, skewed):
             for axis in range(dim):
                 table[i, axis] = sign if axis == j else 0.0
             fill_constraint(table, unroot, i, -sign * local[1 + side, j], 0.0, 0.0, 1.0, skewed)
-    total = rows + 2 * dim
-    for i in range(columns.width):
+    for i in range(rows + 2 * dim, columns.width):
         for j in range(dim + 3):
-            columns[j, i] = table[i, j] if i < total else 0.0
-        if i >= total:
-            columns[dim, i] = -1.0
+            table[i, j] = 0.0
+        table[i, dim] = -1.0
+    turn_round(table, columns)
     return hopeless
+
+
+@kernel
+def turn_round(table, columns):
+    """Copy all of the table but its last column; four numbers at a time, for whoever reads four that were written one
+    by one has to wait for all."""
+    step = 8 * table.width
+    for i in range(0, columns.width, LANES):
+        row, column = table.address + i * step, columns.address + 8 * i
+        for _ in range(table.width - 1):
+            store(column, load_at(row, row + step, row + 2 * step, row + 3 * step))
+            row += 8
+            column += 8 * columns.width
 
 
 @kernel
@@ -327,8 +339,8 @@ def solve_pending(arguments):
     total, wide, square = rows + 2 * dim, 8 * (dim + 1), 8 * dim * dim
     total_padded = (total + LANES - 1) // LANES * LANES
     scratch = given[layout.SCRATCH]
-    table, columns = reals(scratch, dim + 4), reals(scratch + 8 * total * (dim + 4), total_padded)
-    scratch += 8 * (total + total_padded) * (dim + 4)
+    table, columns = reals(scratch, dim + 4), reals(scratch + 8 * total_padded * (dim + 4), total_padded)
+    scratch += 16 * total_padded * (dim + 4)
     root, unroot = reals(scratch, dim), reals(scratch + square, dim)
     basis, corner = reals(scratch + 2 * square, dim), reals(scratch + 3 * square, dim)
     scratch += 4 * square

@@ -73,9 +73,8 @@ def screen_scratch(rows: int, dim: int) -> int:
 
 @cache
 def solve_scratch(rows: int, dim: int) -> int:
-    """Numbers that ``solve_pending`` works with: a table, its columns in whole vectors, and the rest."""
-    constraints = rows + 2 * dim
-    return (constraints + whole_vectors(constraints)) * (dim + 4) + 4 * dim * dim + 12 * (dim + 1)
+    """Numbers that ``solve_pending`` works with: a table and its columns, in whole vectors, and the rest."""
+    return 2 * whole_vectors(rows + 2 * dim) * (dim + 4) + 4 * dim * dim + 12 * (dim + 1)
 
 
 @cache

@@ -21,7 +21,7 @@ from sb3_barriernet.projection.kernels.lanes import (
 from sb3_barriernet.projection.kernels.layout import LANES, NO_FACES
 from sb3_barriernet.projection.kernels.planar import ROW, SHARP
 from sb3_barriernet.projection.kernels.planar_group import load_actions
-from sb3_barriernet.projection.kernels.sample import clear, read, write
+from sb3_barriernet.projection.kernels.sample import clear, pass_on, write
 from sb3_barriernet.projection.kernels.views import integers, reals, shorts
 
 
@@ -52,15 +52,6 @@ def fill_axes(axes):
         axes[i] = 0.0
     axes[0] = axes[3] = 1.0
     axes[4] = axes[7] = -1.0
-
-
-@kernel
-def pass_on(given, first, count):
-    """The gradient for the nominal action is that of the action."""
-    if given[layout.GRAD_U] != 0:
-        single = given[layout.SINGLE] == 1
-        for i in range(2 * first, 2 * (first + count)):
-            write(given[layout.GRAD_U], i, single, read(given[layout.GRADIENT], i, single))
 
 
 @kernel

@@ -1,9 +1,10 @@
-"""One sample's actions and box, copied next to each other; and the action written back."""
+"""One sample's actions and box, copied next to each other; and what is written back."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from sb3_barriernet.projection.kernels import layout
 from sb3_barriernet.projection.kernels.compiling import kernel
 from sb3_barriernet.projection.kernels.views import reals, singles, words
 
@@ -79,6 +80,15 @@ def clear(address, first, count, size):
     for i in range(count * size):
         numbers[i] = 0.0
     return numbers.address
+
+
+@kernel
+def pass_on(given, first, count):
+    """The gradient for the nominal actions of ``count`` samples is that for their actions."""
+    if given[layout.GRAD_U] != 0:
+        dim, single = given[layout.DIM], given[layout.SINGLE] == 1
+        for i in range(dim * first, dim * (first + count)):
+            write(given[layout.GRAD_U], i, single, read(given[layout.GRADIENT], i, single))
 
 
 @kernel

@@ -37,6 +37,7 @@ def planar_rows_hold(point, good, A, A_row, c, rows):
     Neither NaN nor infinity ever does. Where fewer than four rows are left, the last four are looked at again.
     """
     x, y = lane(point, 0), lane(point, 1)
+    prefetch(c + AHEAD // 2)
     if rows < LANES:
         hold = abs(x) + abs(y) <= LARGEST
         for k in range(rows):
@@ -74,7 +75,6 @@ def packed_residuals(A, c, x, y):
     """Residuals of four rows that lie one behind the other, the two in the middle exchanged."""
     a, b = load_crossed_pairs(A)
     prefetch(A + AHEAD)
-    prefetch(c + AHEAD // 2)
     return a * x + b * y + cross(load(c))
 
 
