@@ -17,7 +17,7 @@ def allocate(size: int) -> Any:
     if they are few."""
     if size < LARGE:
         return _block((size | 1).bit_length())()
-    return (ctypes.c_char * size).from_buffer(np.empty(size, np.uint8))
+    return (ctypes.c_char * size).from_buffer(np.empty(size, np.uint8).data)
 
 
 @cache
