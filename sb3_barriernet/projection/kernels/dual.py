@@ -28,6 +28,9 @@ from sb3_barriernet.projection.kernels.screening import FEASIBILITY
 INDEPENDENT = 1e-12
 """A unit normal that lies this close to the span of the active ones counts as part of it."""
 
+LITTLE = 0.5
+"""Squared length of what is left of a unit normal, above which it has lost no digits."""
+
 CONTRIBUTES = 1e-13
 """Coefficients of unit normals below this are rounding."""
 
@@ -67,14 +70,16 @@ def most_violated(columns, solution, slack, first, travel):
 def append(table, solution, basis, corner, position, index):
     """Extend the basis at ``position`` by normal ``index``; the length of the part that is new.
 
-    Gram-Schmidt done twice is as orthogonal as Householder. Coordinates go to ``R[:, position]``. Up to
-    :data:`INDEPENDENT` the new direction is rounding and must not be used.
+    Gram-Schmidt, done twice where the first time leaves little of the normal, is as orthogonal as Householder (Parlett
+    1980, section 6-9). Coordinates go to ``R[:, position]``. Up to :data:`INDEPENDENT` the new direction is rounding
+    and must not be used.
     """
     dim = solution.width - 1
     for j in range(dim):
         solution[2, j] = table[index, j]
     for i in range(position):
         solution[3, i] = 0.0
+    square = 0.0
     for _ in range(2):
         for i in range(position):
             dot = 0.0
@@ -83,9 +88,11 @@ def append(table, solution, basis, corner, position, index):
             solution[3, i] += dot
             for j in range(dim):
                 solution[2, j] -= dot * basis[i, j]
-    square = 0.0
-    for j in range(dim):
-        square += solution[2, j] * solution[2, j]
+        square = 0.0
+        for j in range(dim):
+            square += solution[2, j] * solution[2, j]
+        if square > LITTLE:
+            break
     length = np.sqrt(square)
     if position == dim or not length > INDEPENDENT:
         return 0.0
