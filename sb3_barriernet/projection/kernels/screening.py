@@ -47,26 +47,22 @@ def planar_rows_hold(point, good, A, A_row, c, rows):
         return hold & every(good)
     x_s, y_s, zero = fill(x), fill(y), fill(0.0)
     total = zero  # NaN or infinite if any of them is
-    left, back = rows, (LANES - rows % LANES) % LANES
+    k, last = 0, 8 * (rows - LANES)  # in bytes of c
     # Asking once a sample, not once a vector, how rows lie: this is the tightest loop that there is.
     if A_row == 2:
-        while left > LANES:
-            r = packed_residuals(A, c, x_s, y_s)
+        while k < last:
+            r = packed_residuals(A + 2 * k, c + k, x_s, y_s)
             good &= r >= zero
             total += r
-            A += 16 * LANES
-            c += 8 * LANES
-            left -= LANES
-        r = packed_residuals(A - 16 * back, c - 8 * back, x_s, y_s)
+            k += 8 * LANES
+        r = packed_residuals(A + 2 * last, c + last, x_s, y_s)
     else:
-        while left > LANES:
-            r = strided_residuals(A, A_row, c, x_s, y_s)
+        while k < last:
+            r = strided_residuals(A + k * A_row, A_row, c + k, x_s, y_s)
             good &= r >= zero
             total += r
-            A += 8 * LANES * A_row
-            c += 8 * LANES
-            left -= LANES
-        r = strided_residuals(A - 8 * back * A_row, A_row, c - 8 * back, x_s, y_s)
+            k += 8 * LANES
+        r = strided_residuals(A + last * A_row, A_row, c + last, x_s, y_s)
     return every(good & (r >= zero) & (total + r <= fill(LARGEST)))
 
 
