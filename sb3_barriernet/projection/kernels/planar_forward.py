@@ -42,6 +42,15 @@ def screen_planar(given, scale, scratch):
 
 @kernel
 def list_broken(given, sample, broken, found):
+    """List the broken samples: in a loop of its own where all is as it mostly is, for this is the tightest there is."""
+    single, own_box = given[layout.SINGLE] == 1, given[layout.BOX_BATCH] != 0
+    if single or own_box or given[layout.A_ROW] != 2:
+        return look_at(given, sample, broken, found, single, own_box, given[layout.A_ROW])
+    return look_at(given, sample, broken, found, False, False, 2)
+
+
+@kernel
+def look_at(given, sample, broken, found, single, own_box, A_row):
     """Write the outcome of samples that lie in the box and break no row: the nominal action, without a face. The others
     get the same and are listed.
 
@@ -50,7 +59,7 @@ def list_broken(given, sample, broken, found):
     :param found: how many are listed then
     :return: the sample after the last one looked at
     """
-    single, rows, A_row = given[layout.SINGLE] == 1, given[layout.ROWS], given[layout.A_ROW]
+    rows = given[layout.ROWS]
     box_step, A_step, c_step = 8 * given[layout.BOX_BATCH], 8 * given[layout.A_BATCH], 8 * rows
     u_step = 8 if single else 16
     u, action = given[layout.U] + sample * u_step, given[layout.ACTION] + sample * u_step
@@ -62,7 +71,7 @@ def list_broken(given, sample, broken, found):
     count, stop = 0, given[layout.STOP]
     while sample < stop and count < BROKEN:
         point = join_singles(u, u) if single else join(u, u)
-        if box_step != 0:
+        if own_box:
             box = join(low, high) * signs
             low += box_step
             high += box_step
