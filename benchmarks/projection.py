@@ -129,6 +129,18 @@ def read_ratio(size: int) -> tuple[float, float]:
     return times["project", ""], times["read", ""]
 
 
+def read_ratios_alone(size: int, processes: int = 7) -> list[float]:
+    """The same ratio in fresh processes, sorted: without the peers, their threads and what they left of the heap."""
+    code = (
+        "import torch, projection; torch.set_num_threads(1)\n"
+        f"project, read = projection.read_ratio({size})\n"
+        "print(project / read)"
+    )
+    command, here = [sys.executable, "-c", code], Path(__file__).parent
+    runs = [subprocess.run(command, capture_output=True, text=True, check=True, cwd=here) for _ in range(processes)]
+    return sorted(float(run.stdout) for run in runs)
+
+
 class ReadAndWrite(torch.autograd.Function):
     """What any layer does that is differentiable in ``u``, ``A`` and ``c``, and nothing else."""
 
@@ -214,6 +226,9 @@ def write_report(path: Path, tables: dict[str, dict[tuple, tuple]], command: str
         project, read = read_ratio(size)
         lines += [f"- Easy, B = {size:,}, (2, 12): {project * 1e3:.2f} ms; reading the inputs once: {read * 1e3:.2f} "
                   f"ms; ratio {project / read:.2f}."]  # fmt: skip
+    ratios = read_ratios_alone(READ_BATCHES[0])
+    lines += [f"- Easy, B = {READ_BATCHES[0]:,}, in {len(ratios)} processes that do nothing else: "
+              + ", ".join(f"{ratio:.2f}" for ratio in ratios) + "."]  # fmt: skip
     project, floor = floor_ratio(2048)
     lines += [f"- Hard, B = 2,048, (2, 12), forward + backward: {project * 1e6:.0f} us; reading the inputs and writing "
               f"zeros as gradients: {floor * 1e6:.0f} us."]  # fmt: skip
