@@ -25,7 +25,7 @@ class Details:
         self.status_address = self.faces_address + 2 * batch * (dim + 2)
 
     def slack(self) -> Tensor:
-        """``(B,)`` float64; kernels write it where rows are broken"""
+        """``(B,)`` float64; kernels write it only for samples that are infeasible or invalid"""
         written = self._tensor(torch.float64, self.batch, self.slack_address)
         return torch.where(self.status() < Status.INFEASIBLE, 0.0, written)
 

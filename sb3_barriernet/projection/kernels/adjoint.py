@@ -211,7 +211,7 @@ def pull_back(arguments):
     """Gradients of the samples; the incoming gradient and that for ``u`` have the dtype of ``u``.
 
     Gradients are wanted where they have an address: ``(B, K, M)`` for ``A``, ``(B, K)`` for ``c``, ``(B, M)`` for the
-    bounds and ``(B, M, M)``, symmetric, for the weight. Those of a sample whose first face is -1 are 0.
+    bounds and ``(B, M, M)``, symmetric, for the weight. Those of an invalid sample are 0.
 
     :param arguments: address of what :mod:`~sb3_barriernet.projection.kernels.layout` lists
     :return: 0
@@ -222,7 +222,7 @@ def pull_back(arguments):
         pull_back_each(given, start, stop, scratch)
         return 0
     scale, axes = reals(scratch, 2), reals(scratch + 16, 1)
-    scratch += 80
+    scratch += 8 * (2 + 8)
     fill_scale(scale, given[layout.WEIGHT], given[layout.WEIGHT_KIND])
     fill_axes(axes)
     for first in range(start, stop, LANES):

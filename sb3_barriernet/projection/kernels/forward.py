@@ -57,7 +57,7 @@ def screen_each(given, scratch):
         u = given[layout.U] + sample * u_step
         nominal = widen(u, point) if single else reals(u, dim)
         if nominal_holds(nominal, low, high, A, A_row, c, rows):
-            store_nominal(given, sample, nominal)
+            store_nominal(given, sample, nominal, found)
             continue
         verdict, count = screen_sample(local, point, found, u, single, low, high, A, A_row, c, rows, weight_kind)
         pending += store_outcome(given, sample, local, verdict, found, count)
@@ -75,7 +75,7 @@ def screen_sample(local, point, found, u, single, low, high, A, A_row, c, rows, 
         return INACTIVE, count
     if verdict == INVALID:
         return INVALID, 0
-    if verdict == INACTIVE or local.width > 1 or weight_kind > 1:
+    if local.width > 1 or weight_kind > 1:
         return PENDING, 0
     count = solve_interval(local, A, A_row, c, rows, found)
     if count < 0:

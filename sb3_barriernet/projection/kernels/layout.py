@@ -58,7 +58,7 @@ LANES = 4
 NO_FACES = -1 << 16
 """FACES of a sample over two actions in one number: none contradict each other, and -1 three times."""
 
-BROKEN = 64
+LIST_LENGTH = 64
 """How many samples over two actions are found to break a row before they are solved. The rows of fewer would still be
 nearer, but memory streams fastest where nothing interrupts it."""
 
@@ -67,7 +67,7 @@ nearer, but memory streams fastest where nothing interrupts it."""
 def screen_scratch(rows: int, dim: int) -> int:
     """Numbers that ``screen`` works with: samples, scales and faces, and over two actions what four of them need."""
     if dim == 2:
-        return 3 + BROKEN + LANES * (9 + 3 * (4 + rows)) + 5 * dim
+        return 3 + LIST_LENGTH + LANES * (9 + 3 * (4 + rows)) + 5 * dim
     return 7 * dim + 1
 
 

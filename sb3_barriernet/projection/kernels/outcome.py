@@ -38,13 +38,11 @@ def store_outcome(given, sample, local, verdict, found, count):
 
 
 @kernel
-def store_nominal(given, sample, point):
-    """Write the outcome of a sample to which nothing is done, given its nominal action."""
+def store_nominal(given, sample, point, found):
+    """Write the outcome of a sample to which nothing is done, given its nominal action and a list of no faces."""
     dim, single = point.width, given[layout.SINGLE] == 1
     bytes_(given[layout.STATUS], 1)[sample] = INACTIVE
-    action, faces = given[layout.ACTION] + sample * (4 if single else 8) * dim, shorts(given[layout.FACES], dim + 2)
-    faces[sample, 0] = 0
-    faces[sample, 1] = -1
+    action = given[layout.ACTION] + sample * (4 if single else 8) * dim
     for j in range(dim):
         write(action, j, single, point[j])
-        faces[sample, j + 2] = -1
+    store_faces(shorts(given[layout.FACES], dim + 2), sample, 0, found, 0)

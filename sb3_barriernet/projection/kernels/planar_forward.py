@@ -15,7 +15,7 @@ from sb3_barriernet.projection.kernels.lanes import (
     store_pair,
     store_pair_of_singles,
 )
-from sb3_barriernet.projection.kernels.layout import BROKEN, LANES, NO_FACES
+from sb3_barriernet.projection.kernels.layout import LANES, LIST_LENGTH, NO_FACES
 from sb3_barriernet.projection.kernels.outcome import INACTIVE
 from sb3_barriernet.projection.kernels.planar_group import solve_group
 from sb3_barriernet.projection.kernels.screening import planar_rows_hold
@@ -31,7 +31,7 @@ def screen_planar(given, scale, scratch):
     :param scratch: address of working memory
     """
     found, broken = integers(scratch, 1), integers(scratch + 8, 1)
-    scratch += 8 * (1 + BROKEN)
+    scratch += 8 * (1 + LIST_LENGTH)
     sample, pending = given[layout.START], 0
     while sample < given[layout.STOP]:
         sample = list_broken(given, sample, broken, found)
@@ -55,7 +55,7 @@ def look_at(given, sample, broken, found, single, own_box, A_row):
     get the same and are listed.
 
     :param sample: the first one
-    :param broken: the list, which has room for ``BROKEN``
+    :param broken: the list, which has room for ``LIST_LENGTH``
     :param found: how many are listed then
     :return: the sample after the last one looked at
     """
@@ -69,7 +69,7 @@ def look_at(given, sample, broken, found, single, own_box, A_row):
     signs = lanes_of(1.0, 1.0, -1.0, -1.0)
     box = join(low, high) * signs
     count, stop = 0, given[layout.STOP]
-    while sample < stop and count < BROKEN:
+    while sample < stop and count < LIST_LENGTH:
         point = join_singles(u, u) if single else join(u, u)
         if own_box:
             box = join(low, high) * signs
