@@ -96,7 +96,7 @@ def test_models_saved_before_a_setting_existed_have_its_default(model, saved, tm
     newest = ("row_encoding", "correction_cost", "correction_loss_coef", "learn_gains", "gain_range", "gain_groups")
     older = {name: value for name, value in data.items() if name not in (*newest, "correction_loss_schedule")}
     path = rewritten(saved, tmp_path / "older.zip", data=json.dumps(older).encode())
-    found = BarrierPPO.load(path, make_vec_env(lambda: limited_point(LIMIT), 2, seed=0))
+    found = BarrierPPO.load(path, make_vec_env(lambda: limited_point(LIMIT), 2, seed=0), device="cpu")
     assert (found.row_encoding, found.learn_gains) == ("listed", False)
     assert same(model, found)
     found.learn(64)
@@ -150,7 +150,7 @@ def test_saving_goes_where_sb3_would_save(model, tmp_path):
     found = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
     assert found == {"new/model.zip", "new/v1.0", "folder.d_2"}
     for name in found:
-        assert same(model, BarrierPPO.load(tmp_path / name))
+        assert same(model, BarrierPPO.load(tmp_path / name, device="cpu"))
 
 
 def test_a_full_disk_leaves_the_model_that_was_there(model, saved, monkeypatch):

@@ -79,14 +79,16 @@ def test_all_but_the_actor_is_the_teachers(teacher, lesson):
 def test_the_student_goes_on_learning_and_is_saved_like_any_model(lesson, tmp_path):
     student = lesson[0]
     student.save(tmp_path / "student")
-    loaded = BarrierPPO.load(tmp_path / "student", env=make_vec_env(lambda: limited_point(LIMIT), 4, seed=0))
+    loaded = BarrierPPO.load(
+        tmp_path / "student", env=make_vec_env(lambda: limited_point(LIMIT), 4, seed=0), device="cpu"
+    )
     np.testing.assert_array_equal(proposals(loaded), proposals(student))
     loaded.learn(128)
 
 
 def test_a_plain_ppo_proposes_the_same(lesson, tmp_path):
     without_filter(lesson[0]).save(tmp_path / "plain")
-    plain = PPO.load(tmp_path / "plain")
+    plain = PPO.load(tmp_path / "plain", device="cpu")
     observation = make_vec_env(lambda: limited_point(LIMIT), 8, seed=3).reset()
     expected, _ = WithoutFilter(lesson[0]).predict(observation, deterministic=True)
     np.testing.assert_array_equal(plain.predict(observation, deterministic=True)[0], expected)
@@ -96,7 +98,7 @@ LOADED_ALONE = """
 import sys
 import numpy as np
 from stable_baselines3 import PPO
-model = PPO.load(sys.argv[1])
+model = PPO.load(sys.argv[1], device="cpu")
 assert not any(name.startswith("sb3_barriernet") for name in sys.modules)
 np.save(sys.argv[2], model.predict(np.load(sys.argv[3]), deterministic=True)[0])
 """

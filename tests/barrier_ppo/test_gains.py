@@ -130,9 +130,9 @@ def test_predict_takes_the_mean_gain_and_every_door_the_same_action(tmp_path):
     assert expected.shape == (3, 2)
 
     model.save(tmp_path / "model")
-    loaded = BarrierPPO.load(tmp_path / "model", env=make_vec_env(lambda: walled_point(ALPHA), 2))
+    loaded = BarrierPPO.load(tmp_path / "model", env=make_vec_env(lambda: walled_point(ALPHA), 2), device="cpu")
     model.policy.save(str(tmp_path / "policy"))
-    policy = BarrierActorCriticPolicy.load(str(tmp_path / "policy"))
+    policy = BarrierActorCriticPolicy.load(str(tmp_path / "policy"), device="cpu")
     for door in (loaded, policy):
         np.testing.assert_array_equal(door.predict(observation, deterministic=True)[0], expected)
     np.testing.assert_allclose(policy.gain_head.std.numpy(), [0.7], rtol=1e-6)

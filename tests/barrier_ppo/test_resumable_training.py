@@ -126,7 +126,7 @@ def test_what_other_callbacks_keep_on_the_model_is_resumed_too(tmp_path):
 
 def test_the_file_is_a_model_for_everybody_else(tmp_path):
     cut_off(gains, 40, tmp_path / "training")
-    model = BarrierPPO.load(tmp_path / "training", walled_point())
+    model = BarrierPPO.load(tmp_path / "training", walled_point(), device="cpu")
     assert model.num_timesteps == 64
     model.predict(model.get_env().reset())
 

@@ -25,7 +25,7 @@ def test_save_and_load(tmp_path):
     model.save(tmp_path / "model")
     observation = points().reset()
     expected = model.predict(observation, deterministic=True)[0]
-    loaded = BarrierPPO.load(tmp_path / "model")
+    loaded = BarrierPPO.load(tmp_path / "model", device="cpu")
     np.testing.assert_array_equal(loaded.predict(observation, deterministic=True)[0], expected)
 
 

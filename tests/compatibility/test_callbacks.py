@@ -36,7 +36,7 @@ def test_evaluation_keeps_the_best_model(tmp_path):
     noisy = EvalCallback(env, eval_freq=32, best_model_save_path=str(tmp_path), deterministic=False, verbose=0)
     model = trained(callback=noisy)
     assert_kept(env)
-    best = BarrierPPO.load(tmp_path / "best_model")
+    best = BarrierPPO.load(tmp_path / "best_model", device="cpu")
     observation = env.reset()
     assert best.predict(observation, deterministic=False)[0][0, 0] <= LIMIT + 1e-6
     assert set(best.get_parameters()) == set(model.get_parameters())
@@ -47,7 +47,7 @@ def test_checkpoints(tmp_path):
     trained(callback=CheckpointCallback(32, str(tmp_path)))
     checkpoints = sorted(tmp_path.glob("rl_model_*_steps.zip"))
     assert len(checkpoints) == 2
-    model = BarrierPPO.load(checkpoints[0], env=points())
+    model = BarrierPPO.load(checkpoints[0], env=points(), device="cpu")
     before = model.num_timesteps
     model.learn(64, reset_num_timesteps=False)
     assert model.num_timesteps == before + 64

@@ -71,7 +71,7 @@ def test_normalisation_is_resumed(tmp_path):
     model.save(tmp_path / "model")
     model.get_vec_normalize_env().save(str(tmp_path / "statistics.pkl"))
     env = VecNormalize.load(str(tmp_path / "statistics.pkl"), points())
-    loaded = BarrierPPO.load(tmp_path / "model", env=env)
+    loaded = BarrierPPO.load(tmp_path / "model", env=env, device="cpu")
     observation = env.reset()
     np.testing.assert_array_equal(loaded.predict(observation)[0].shape, (2, 2))
     expected = model.predict(observation, deterministic=True)[0]

@@ -229,7 +229,7 @@ def test_the_training_record_is_kept_saved_and_continued(algorithm, tmp_path):
         assert record.violations == 0
         assert record.interventions > 10
     model.save(tmp_path / "model")
-    again = cls.load(tmp_path / "model", env=env)
+    again = cls.load(tmp_path / "model", env=env, device="cpu")
     again.learn(64, callback=TrainingRecorder(), reset_num_timesteps=False)
     assert training_record(again).steps == 192
     assert training_record(again).violations >= record.violations

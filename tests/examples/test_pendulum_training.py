@@ -32,7 +32,7 @@ def test_learning_is_safe_and_the_saved_model_too(tmp_path):
     assert logged["rollout/intervention_rate"] > 0.2
     model.save(tmp_path / "pendulum")
 
-    env, model = make(), BarrierPPO.load(tmp_path / "pendulum")
+    env, model = make(), BarrierPPO.load(tmp_path / "pendulum", device="cpu")
     observation, _ = env.reset(seed=1)
     for _ in range(200):
         action, _ = model.predict(observation)
