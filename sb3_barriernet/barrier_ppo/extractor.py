@@ -53,8 +53,7 @@ class RowFeatures(nn.Module):
         super().__init__()
         self.sort = sort
         middle, half_range = (high + low) / 2.0, (high - low) / 2.0
-        # A column: torch 2.11 exports no product with a vector of one number.
-        self.register_buffer("middle", th.as_tensor(middle[:, None], dtype=th.float32), persistent=False)
+        self.register_buffer("middle", th.as_tensor(middle, dtype=th.float32), persistent=False)
         self.register_buffer("half_range", th.as_tensor(half_range, dtype=th.float32), persistent=False)
 
     def forward(self, rows: th.Tensor) -> th.Tensor:
@@ -64,8 +63,9 @@ class RowFeatures(nn.Module):
         A, c = split_rows(rows)
         scaled = A * self.half_range
         # A row without a normal never restricts the action: the tiny norm puts its face infinitely far away.
-        norm = th.linalg.vector_norm(scaled, dim=-1).clamp_min(TINY)
-        distance = ((A @ self.middle).squeeze(-1) + c) / norm
+        # (-1 would have a wrong shape in the graphs that torch before 2.12 makes for a single action.)
+        norm = th.linalg.vector_norm(scaled, dim=2).clamp_min(TINY)
+        distance = (A @ self.middle + c) / norm
         gate = (1.0 - distance / GATE_REACH).clamp(0.0, MAX_GATE)
         near = (distance / DISTANCE_SCALE).clamp(-1.0, 1.0)
         features = th.cat([near.unsqueeze(-1), scaled * (gate / norm).unsqueeze(-1)], dim=-1)

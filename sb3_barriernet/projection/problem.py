@@ -74,7 +74,8 @@ def _double(tensor: Tensor, like: Tensor) -> Tensor:
 
 def _bring_vector(name: str, value: Vector, like: Tensor, batch: int, dim: int) -> Tensor:
     tensor = value if isinstance(value, Tensor) else torch.as_tensor(np.asarray(value, dtype=np.float64))
-    if tensor.shape not in ((dim,), (batch, dim)):
+    # Compared one by one: a compiler that leaves sizes open finds them in no tuple of shapes.
+    if tensor.shape != (dim,) and tensor.shape != (batch, dim):
         raise ConfigurationError(
             f"Found `{name}` of shape {tuple(tensor.shape)}; expected ({dim},) or ({batch}, {dim}) for nominal actions "
             f"of shape {tuple(like.shape)}. Use infinity where an action has no bound."
@@ -84,7 +85,7 @@ def _bring_vector(name: str, value: Vector, like: Tensor, batch: int, dim: int) 
 
 def _bring_weight(value: Vector, like: Tensor, batch: int, dim: int) -> Tensor:
     tensor = value if isinstance(value, Tensor) else torch.as_tensor(np.asarray(value, dtype=np.float64))
-    if tensor.shape not in ((dim,), (dim, dim), (batch, dim, dim)):
+    if tensor.shape != (dim,) and tensor.shape != (dim, dim) and tensor.shape != (batch, dim, dim):
         raise ConfigurationError(
             f"Found `weight` of shape {tuple(tensor.shape)}; expected ({dim},), ({dim}, {dim}) or "
             f"({batch}, {dim}, {dim}) for nominal actions of shape {tuple(like.shape)}. "

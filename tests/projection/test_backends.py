@@ -65,8 +65,9 @@ def test_without_rows_the_box_alone_holds(backend):
     torch.testing.assert_close(gradient, torch.tensor([[0.0, 1.0]], dtype=D), atol=1e-2, rtol=0)
 
 
-def test_torch_compiles_and_exports():
-    u, A, c, low, high = random_batch(2, 16, 5, 2)
+@pytest.mark.parametrize("dim", [1, 2])
+def test_torch_compiles_and_exports_one_layer_after_the_other(dim):
+    u, A, c, low, high = random_batch(2, 16, 5, dim)
     layer = ProjectionLayer(low, high, backend="torch")
     expected = layer(u, A, c)
     exported = torch.export.export(layer, (u, A, c)).module()(u, A, c)

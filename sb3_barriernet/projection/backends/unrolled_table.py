@@ -62,7 +62,8 @@ def make_table(problem: Problem) -> Table:
     largest = scaled.abs().amax(-1)
     largest = torch.where(largest > 0, largest, 1.0)
     direction = scaled / largest[..., None]
-    norm = direction.norm(dim=-1)
+    # -1 would have a wrong shape in the graphs that torch before 2.12 makes for a single action.
+    norm = direction.norm(dim=2)
     decides = norm > 0
     norm = torch.where(decides, norm, 1.0)
     offsets = -shifts / largest / norm
