@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from sb3_barriernet.projection.backends.endings import backup_action, round_into_box
-from sb3_barriernet.projection.backends.unrolled_steps import State, iterate, pick
-from sb3_barriernet.projection.backends.unrolled_table import Table, finite_extent, make_table
+from sb3_barriernet.projection.backends.unrolled_approach import End, iterate_from_nearby
+from sb3_barriernet.projection.backends.unrolled_steps import State, pick
+from sb3_barriernet.projection.backends.unrolled_table import Table, finite_extent
 from sb3_barriernet.projection.backends.weights import factor_weight, refuse_unless
 from sb3_barriernet.projection.faces import act_on_faces, independent
 from sb3_barriernet.projection.problem import Problem
@@ -31,11 +32,10 @@ def solve(problem: Problem) -> Projection:
     """Project on the device of ``problem.u``; differentiable in everything but the backup action."""
     clean, valid = _without_invalid(problem)
     with torch.no_grad():
-        table = make_table(clean)
-        state = iterate(table)
-        valid = valid & state.done
-        faces = _faces(state, table, valid, problem.A.shape[1])
-    return _finish(problem, clean, table, state, faces, valid)
+        end = iterate_from_nearby(clean)
+        valid = valid & end.state.done
+        faces = _faces(end.state, end.table, valid, problem.A.shape[1])
+    return _finish(problem, clean, end, faces, valid)
 
 
 def _without_invalid(problem: Problem) -> tuple[Problem, Tensor]:
@@ -87,18 +87,19 @@ def _faces(state: State, table: Table, valid: Tensor, rows: int) -> Tensor:
     return torch.cat([count[:, None], kept], dim=1).to(torch.int16)
 
 
-def _finish(problem: Problem, clean: Problem, table: Table, state: State, faces: Tensor, valid: Tensor) -> Projection:
+def _finish(problem: Problem, clean: Problem, end: End, faces: Tensor, valid: Tensor) -> Projection:
     _batch, dim = problem.u.shape
     rows = problem.A.shape[1]
     low, high = clean.low, clean.high
     action = act_on_faces(clean, faces)
     # Once more, from nearby: a far nominal action leaves its rounding.
-    exact = act_on_faces(clean._replace(u=action.detach()), faces)
+    first = action if end.problem is clean else act_on_faces(end.problem, faces)
+    exact = act_on_faces(clean._replace(u=first.detach()), faces)
     exact = torch.where(_on(faces, rows, dim), low, torch.where(_on(faces, rows + dim, dim), high, exact))
     exact = torch.minimum(torch.maximum(exact, low), high).detach()
     slack = (-((clean.A @ exact[..., None])[..., 0] + clean.c)).amax(1) if rows else exact[:, 0] * 0
-    infeasible = (faces[:, 0] > 0) | table.hopeless
-    valid = valid & torch.isfinite(exact).all(1) & (infeasible | _rows_hold(clean, table, state, exact))
+    infeasible = (faces[:, 0] > 0) | end.table.hopeless
+    valid = valid & torch.isfinite(exact).all(1) & (infeasible | _rows_hold(clean, end, exact))
     infeasible = valid & infeasible
     touched = ((faces[:, 1:] >= 0) & (faces[:, 1:] < rows)).any(1)
     status = torch.where(touched, int(Status.ACTIVE), int(Status.INACTIVE))
@@ -113,12 +114,12 @@ def _finish(problem: Problem, clean: Problem, table: Table, state: State, faces:
     return Projection(rounded + change, slack, status.to(torch.int8), faces, rows)
 
 
-def _rows_hold(problem: Problem, table: Table, state: State, action: Tensor) -> Tensor:
+def _rows_hold(problem: Problem, end: End, action: Tensor) -> Tensor:
     """Whether every row holds up to rounding, ``(B,)``."""
-    offsets = table.offsets[:, : problem.A.shape[1]]
+    coefficients, offsets = end.table.coefficients, end.table.offsets[:, : problem.A.shape[1]]
     extent = torch.maximum(action.abs(), finite_extent(problem))
-    size = (table.coefficients.abs() @ extent[..., None])[..., 0] + offsets.abs() + table.way(state.travel)
-    return ((table.coefficients @ action[..., None])[..., 0] - offsets >= -HOLDS * size).all(1)
+    size = (coefficients.abs() @ extent[..., None])[..., 0] + offsets.abs() + end.way()
+    return ((coefficients @ action[..., None])[..., 0] - offsets >= -HOLDS * size).all(1)
 
 
 def _on(faces: Tensor, first: int, dim: int) -> Tensor:

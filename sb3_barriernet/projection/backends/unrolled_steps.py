@@ -59,24 +59,24 @@ def iterate(table: Table) -> State:
     state = State(*table.start, nobody[:, 0], zero, zero, zero + 1e-15, zero, nobody, zero > 1)
     for _ in range(GRAPH_ITERATIONS * (dim + 1)):
         state = _advance(table, state)
-        if _everybody_arrived(state):
+        if everybody(state.done):
             return state
     if not torch.compiler.is_compiling():
         for _ in range((EAGER_ITERATIONS - GRAPH_ITERATIONS) * (dim + 1)):
-            if _everybody_arrived(state):
+            if everybody(state.done):
                 return state
             state = _advance(table, state)
     return state
 
 
-def _everybody_arrived(state: State) -> bool:
-    """Whether the loop may end; never in a static graph and under ``vmap``, where values steer no Python."""
+def everybody(condition: Tensor, unknown: bool = False) -> bool:
+    """Whether all samples meet it; ``unknown`` in a static graph and under ``vmap``, where values steer no Python."""
     if torch.compiler.is_compiling():
-        return False
+        return unknown
     try:
-        return bool(state.done.all())
+        return bool(condition.all())
     except RuntimeError:
-        return False
+        return unknown
 
 
 def _advance(table: Table, state: State) -> State:

@@ -103,6 +103,26 @@ def _scale_by_factor(problem: Problem, normals: Tensor) -> tuple[Start, Tensor]:
     return start, normals @ factors[..., 1, :, :].transpose(-1, -2)
 
 
+def unscaled(problem: Problem, v: Tensor) -> Tensor:
+    """Actions ``(B, M)`` from scaled actions."""
+    weight = problem.weight
+    if weight is None:
+        return v
+    if weight.ndim == 1:
+        return v / weight.sqrt()
+    return (v[:, None, :] @ factor_weight(weight)[..., 1, :, :])[:, 0]
+
+
+def scaled_size(problem: Problem, size: Tensor) -> Tensor:
+    """Magnitudes ``(B, M)`` of scaled actions, from those of actions."""
+    weight = problem.weight
+    if weight is None:
+        return size
+    if weight.ndim == 1:
+        return size * weight.sqrt()
+    return (size[:, None, :] @ factor_weight(weight)[..., 0, :, :].abs())[:, 0]
+
+
 def finite_extent(problem: Problem) -> Tensor:
     """The larger of the bounds that are finite, ``(B, M)``, 0 where none is."""
     bounds = torch.stack([problem.low, problem.high]).detach().abs()

@@ -20,9 +20,11 @@ from sb3_barriernet.projection.kernels.layout import PENDING
 from sb3_barriernet.projection.kernels.outcome import ACTIVE, INACTIVE, INVALID
 from sb3_barriernet.projection.kernels.sample import (
     LARGEST,
+    clip_one,
     keep_on_bounds,
     load_backup,
     load_sample,
+    size_at,
     store_action,
     store_faces,
 )
@@ -37,6 +39,12 @@ counts as infeasible. Below it rounding could have caused the contradiction."""
 
 FAR = 16.0
 """Coming from farther away than this many times the size of the constraints leaves rounding that counts."""
+
+APPROACHES = 30
+"""Times that a nominal action comes closer, by a factor of 1e12 or so; once nearly always, 25 times from 1e300."""
+
+LEAST = 1e-9
+"""Solutions this many times smaller than the largest offset count as 0, which rounding is not relative to."""
 
 LIFTS = 60
 """Newton steps on the slack; exact arithmetic needs about M. A step is never shorter than rounding, and that
@@ -301,15 +309,69 @@ def worst_violation(local, A, A_row, c, rows):
 
 
 @kernel
-def solve_sample(
-    table, columns, root, unroot, local, solution, basis, corner, active, found, A, A_row, c, rows, skewed
-):
-    """Solve one sample; status, number of faces, how many of them contradict each other, and remaining violation."""
+def come_closer(table, root, local, constraints, skewed):
+    """Bring a nominal action closer to the solution, if the way from where the solver started was long: that is at the
+    clip, which is far away in open boxes only, or in a skewed metric at the nominal action itself.
+
+    Every point between the two has the same projection. Seen from nearby, it has all its digits, and contradictions
+    are no longer smaller than what rounding could have caused.
+
+    :return: whether it was that far; if not, nothing has changed
+    """
+    dim = local.width
+    way, size = 0.0, 0.0
+    for i in range(dim):
+        start, end = 0.0, 0.0
+        for j in range(i, dim):
+            start += abs(root[j, i]) * max(local[4, j], abs(local[0, j]) if skewed else 0.0)
+            end += abs(root[j, i]) * size_at(local, j)
+        way, size = max(way, start), max(size, end)
+    if not way > 2.0 * FAR * size:
+        return False
+    largest = 0.0
+    for i in range(constraints):
+        if table[i, dim + 3] > 0.0 and abs(table[i, dim]) <= LARGEST:
+            largest = max(largest, abs(table[i, dim]))
+    size = max(size, LEAST * largest)
+    if largest == 0.0 or not way > 2.0 * FAR * size:  # a cone has no size
+        return False
+    share = FAR * size / way
+    for j in range(dim):
+        local[0, j] = local[3, j] + share * (local[0, j] - local[3, j])
+        clip_one(local, j)
+    return True
+
+
+@kernel
+def solve_from_here(table, columns, root, unroot, local, solution, basis, corner, active, A, A_row, c, rows, skewed):
+    """Write the solution for the nominal action in ``local`` into it, if it is found.
+
+    :return: whether some row is broken whatever the action, and what :func:`relax_and_solve` returns
+    """
     hopeless = fill_table(table, columns, root, unroot, local, A, A_row, c, rows, skewed)
     count, culprits, lift = relax_and_solve(
         table, columns, root, unroot, local, solution, basis, corner, active, rows, skewed
     )
-    if count < 0 or not finish(table, unroot, local, solution, basis, corner, active, count, lift):
+    if count >= 0 and not finish(table, unroot, local, solution, basis, corner, active, count, lift):
+        count = -1
+    return hopeless, count, culprits, lift
+
+
+@kernel
+def solve_sample(
+    table, columns, root, unroot, local, solution, basis, corner, active, found, A, A_row, c, rows, skewed
+):
+    """Solve one sample; status, number of faces, how many of them contradict each other, and remaining violation."""
+    hopeless, count, culprits, lift = solve_from_here(
+        table, columns, root, unroot, local, solution, basis, corner, active, A, A_row, c, rows, skewed
+    )
+    for _ in range(APPROACHES):
+        if count < 0 or not come_closer(table, root, local, rows + 2 * local.width, skewed):
+            break
+        hopeless, count, culprits, lift = solve_from_here(
+            table, columns, root, unroot, local, solution, basis, corner, active, A, A_row, c, rows, skewed
+        )
+    if count < 0:
         return INVALID, 0, -1, np.inf
     touched = lift > 0.0
     for i in range(count):

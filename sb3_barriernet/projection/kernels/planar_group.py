@@ -44,7 +44,8 @@ def solve_group(given, samples, count, scale, scratch):
     x_scale, y_scale = fill(scale[0]), fill(scale[1])
     results, lines = scratch, scratch + RESULTS * ROW + 8 * LOCAL_ROWS * 2
     store_bounds(lines, low_x * x_scale, low_y * y_scale, high_x * x_scale, high_y * y_scale)
-    sizes = size_of(x, low_x, high_x), size_of(y, low_y, high_y)
+    x_extent, y_extent = extent_of(low_x, high_x), extent_of(low_y, high_y)
+    sizes = larger(magnitude(x), x_extent), larger(magnitude(y), y_extent)
     finite, holds, usable, worst = inspect_planar_rows(given, chosen, (x, y), sizes, (x_scale, y_scale), lines)
     valid = finite & is_valid(u_x, low_x, high_x) & is_valid(u_y, low_y, high_y)
     active = valid & ~holds
@@ -54,7 +55,13 @@ def solve_group(given, samples, count, scale, scratch):
         pending = active
         if some(active):
             solved, x_solved, y_solved, line, corner = project_onto_lines(
-                lines, rows, worst, u_x * x_scale, u_y * y_scale, x * x_scale, y * y_scale, active & usable
+                lines,
+                rows,
+                worst,
+                u_x * x_scale,
+                u_y * y_scale,
+                x_extent * x_scale + y_extent * y_scale,
+                active & usable,
             )
             x, y = choose(solved, x_solved / x_scale, x), choose(solved, y_solved / y_scale, y)
             first, second = choose(solved, line, first), choose(solved, corner, second)
@@ -126,13 +133,17 @@ def is_valid(value, low, high):
 
 
 @kernel
-def size_of(point, low, high):
-    """The magnitude that an action may have, which rounding errors are relative to."""
+def extent_of(low, high):
+    """The magnitude of bounds that are finite, 0 if none is."""
     zero, largest = fill(0.0), fill(LARGEST)
-    size = magnitude(point)
     below, above = choose(low >= fill(-LARGEST), zero - low, zero), choose(high <= largest, high, zero)
-    size = choose(below > size, below, size)
-    return choose(above > size, above, size)
+    return larger(zero, larger(below, above))
+
+
+@kernel
+def larger(one, other):
+    """The larger of two numbers."""
+    return choose(one > other, one, other)
 
 
 @kernel

@@ -62,12 +62,23 @@ def load_sample(local, u, single, low, high):
         local[0, j] = value
         local[1, j] = below
         local[2, j] = above
-        point = min(max(value, below), above)
-        local[3, j] = point
-        size = abs(point)
-        size = max(size, -below if below >= -LARGEST else 0.0)
-        local[4, j] = max(size, above if above <= LARGEST else 0.0)
+        clip_one(local, j)
     return valid
+
+
+@kernel
+def clip_one(local, j):
+    """Write one nominal action's clip to ``local``, and the magnitude that it may have."""
+    local[3, j] = min(max(local[0, j], local[1, j]), local[2, j])
+    local[4, j] = size_at(local, j)
+
+
+@kernel
+def size_at(local, j):
+    """The magnitude of one action where it is now, or of its bounds if they are finite and larger."""
+    below, above = local[1, j], local[2, j]
+    size = max(abs(local[3, j]), -below if below >= -LARGEST else 0.0)
+    return max(size, above if above <= LARGEST else 0.0)
 
 
 @kernel

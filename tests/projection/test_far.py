@@ -1,0 +1,77 @@
+"""How far away a nominal action is must not matter: every point between it and its projection has the same one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from sb3_barriernet.projection import Status, project
+from tests.projection.oracles import random_batch, random_weight
+
+BACKENDS = ["active_set", "torch"]
+
+
+def half_open(dim: int, batch: int = 300) -> tuple[torch.Tensor, ...]:
+    """Rows that are feasible for some samples and contradict the others, and boxes without one of their bounds."""
+    u, A, c, low, high = random_batch(dim, batch, 2 * dim + 2, dim, 0.5)
+    generator = torch.Generator().manual_seed(dim)
+    low, high = low.repeat(batch, 1), high.repeat(batch, 1)
+    axis = torch.randint(dim, (batch,), generator=generator)
+    above = torch.rand(batch, generator=generator) < 0.5
+    everyone = torch.arange(batch)
+    high[everyone[above], axis[above]] = torch.inf
+    low[everyone[~above], axis[~above]] = -torch.inf
+    return u, A, c, low, high
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("kind", ["identity", "diagonal", "full"])
+@pytest.mark.parametrize("dim", [1, 2, 3, 5])
+def test_an_open_box_hides_no_contradiction_from_afar(dim, kind, backend):
+    u, *rest = half_open(dim)
+    weight = random_weight(dim, dim, kind, len(u))
+    near = project(u, *rest, weight=weight, backend=backend)
+    assert {Status.ACTIVE, Status.INFEASIBLE} <= set(near.status.tolist())
+    for distance in (1e2, 1e5, 1e9, 1e12):
+        far = project(near.action + distance * (u - near.action), *rest, weight=weight, backend=backend)
+        assert torch.equal(far.status, near.status)
+        torch.testing.assert_close(far.slack, near.slack, atol=1e-9, rtol=1e-9)
+        assert (broken_by(far.action, *rest)[far.status < Status.INFEASIBLE] <= 1e-12).all()
+        if distance < 1e6:  # from farther away, what is left of the 16 digits of the nominal action is seen
+            torch.testing.assert_close(far.action, near.action, atol=1e-8, rtol=0)
+
+
+def broken_by(action, A, c, low, high):
+    """Worst violation of a row, relative to the terms that cancel in it, and of a bound."""
+    residuals = (A @ action[..., None])[..., 0] + c
+    sizes = (A.abs() @ action.abs()[..., None])[..., 0] + c.abs()
+    return torch.cat([-residuals / sizes, low - action, action - high], dim=1).amax(1)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("distance", [1e3, 1e8, 1e12, 1e16, 1e100])
+def test_a_gap_of_a_thousandth_is_seen_from_anywhere(distance, backend):
+    u = torch.tensor([[0.3, distance]], dtype=torch.float64)
+    for gap, status, y in ((0.0, Status.ACTIVE, 0.5), (1e-3, Status.INFEASIBLE, 0.5005)):
+        A = torch.tensor([[[0.0, -1.0], [0.0, 1.0]]], dtype=torch.float64)
+        c = torch.tensor([[0.5, -0.5 - gap]], dtype=torch.float64)
+        result = project(u, A, c, [-1.0, -1.0], [1.0, np.inf], backend=backend)
+        assert result.status == status
+        np.testing.assert_allclose(result.action[0], [0.3, y], atol=1e-12)
+        np.testing.assert_allclose(result.slack, gap / 2, atol=1e-12)
+
+
+def test_a_graph_flags_what_it_cannot_tell_from_afar():
+    """Where values steer no Python nothing comes closer: contradictions that rounding hides must not pass as solved."""
+    u, A, c, low, high = half_open(3)
+    near = project(u, A, c, low, high)
+    far = near.action + 1e12 * (u - near.action)
+
+    def status(u, A, c, low, high):
+        return project(u[None], A[None], c[None], low[None], high[None], backend="torch").status[0]
+
+    found = torch.func.vmap(status)(far, A, c, low, high)
+    contradicting = near.status == Status.INFEASIBLE
+    assert contradicting.sum() > 50
+    assert (found[contradicting] >= Status.INFEASIBLE).all()
