@@ -75,3 +75,22 @@ def test_a_graph_flags_what_it_cannot_tell_from_afar():
     contradicting = near.status == Status.INFEASIBLE
     assert contradicting.sum() > 50
     assert (found[contradicting] >= Status.INFEASIBLE).all()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("kind", ["identity", "diagonal", "full"])
+@pytest.mark.parametrize("dim", [1, 2, 3, 5])
+def test_a_box_too_wide_to_matter_changes_nothing(dim, kind, backend):
+    """Nor does it hide a contradiction: rounding is relative to where actions are, not to where they could be."""
+    u, A, c, *_ = half_open(dim)
+    bounds = torch.eye(dim, dtype=torch.float64).expand(len(u), dim, dim)
+    A = torch.cat([A, bounds, -bounds], dim=1)
+    c = torch.cat([c, torch.full((len(u), 2 * dim), 2.0, dtype=torch.float64)], dim=1)
+    weight = random_weight(dim, dim, kind, len(u))
+    near = project(u, A, c, [-1e3] * dim, [1e3] * dim, weight=weight, backend=backend)
+    assert {Status.ACTIVE, Status.INFEASIBLE} <= set(near.status.tolist())
+    for width in (1e6, 1e9, 1e12, 1e100):
+        wide = project(u, A, c, [-width] * dim, [width] * dim, weight=weight, backend=backend)
+        assert torch.equal(wide.status, near.status)
+        torch.testing.assert_close(wide.slack, near.slack, atol=1e-9, rtol=1e-9)
+        torch.testing.assert_close(wide.action, near.action, atol=1e-9, rtol=1e-9)

@@ -14,7 +14,7 @@ from torch import Tensor
 from sb3_barriernet.projection.backends.endings import backup_action, round_into_box
 from sb3_barriernet.projection.backends.unrolled_approach import End, iterate_from_nearby
 from sb3_barriernet.projection.backends.unrolled_steps import State, pick
-from sb3_barriernet.projection.backends.unrolled_table import Table, finite_extent
+from sb3_barriernet.projection.backends.unrolled_table import Table
 from sb3_barriernet.projection.backends.weights import factor_weight, refuse_unless
 from sb3_barriernet.projection.faces import act_on_faces, independent
 from sb3_barriernet.projection.problem import Problem
@@ -117,8 +117,7 @@ def _finish(problem: Problem, clean: Problem, end: End, faces: Tensor, valid: Te
 def _rows_hold(problem: Problem, end: End, action: Tensor) -> Tensor:
     """Whether every row holds up to rounding, ``(B,)``."""
     coefficients, offsets = end.table.coefficients, end.table.offsets[:, : problem.A.shape[1]]
-    extent = torch.maximum(action.abs(), finite_extent(problem))
-    size = (coefficients.abs() @ extent[..., None])[..., 0] + offsets.abs() + end.way()
+    size = (coefficients.abs() @ action.abs()[..., None])[..., 0] + offsets.abs() + end.way()
     return ((coefficients @ action[..., None])[..., 0] - offsets >= -HOLDS * size).all(1)
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from sb3_barriernet.projection.backends.unrolled_steps import State, everybody, iterate
-from sb3_barriernet.projection.backends.unrolled_table import Table, finite_extent, make_table, scaled_size, unscaled
+from sb3_barriernet.projection.backends.unrolled_table import Table, make_table, unscaled
 from sb3_barriernet.projection.problem import Problem
 
 FAR = 16.0
@@ -51,9 +51,7 @@ def iterate_from_nearby(problem: Problem) -> End:
 def _come_closer(problem: Problem, table: Table, state: State) -> tuple[Tensor, Tensor]:
     """Nominal actions ``(B, M)`` that are closer to where the iteration ended, and which are near enough already."""
     action, nominal = unscaled(problem, state.v), problem.u.double()
-    extent = finite_extent(problem)
-    way = torch.maximum(table.start.v.abs(), scaled_size(problem, extent)).amax(1)
-    size = torch.maximum(state.v.abs(), scaled_size(problem, extent)).amax(1)
+    way, size = table.start.v.abs().amax(1), state.v.abs().amax(1)
     counts = (table.normals != 0).any(2) & torch.isfinite(table.offsets)
     offset = torch.where(counts, table.offsets.abs(), 0.0).amax(1)
     size = torch.maximum(size, LEAST * offset)

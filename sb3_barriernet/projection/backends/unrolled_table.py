@@ -72,8 +72,7 @@ def make_table(problem: Problem) -> Table:
     unit = torch.where(plays[..., None], direction / norm[..., None], 0.0)
     offsets = torch.where(plays, offsets, -1.0)
     coefficients = normals / largest[..., None] / norm[..., None]
-    extent = torch.maximum(finite_extent(problem), u.double().clamp(low, high).abs())
-    sizes = (coefficients.abs() @ extent[..., None])[..., 0] * lifts
+    sizes = (coefficients.abs() @ u.double().clamp(low, high).abs()[..., None])[..., 0] * lifts
     sizes = sizes + torch.where(torch.isfinite(offsets), offsets.abs(), 0.0)
     reach = sizes.amax(1)
     reach = torch.where(reach > 0, reach, float("inf"))
@@ -111,19 +110,3 @@ def unscaled(problem: Problem, v: Tensor) -> Tensor:
     if weight.ndim == 1:
         return v / weight.sqrt()
     return (v[:, None, :] @ factor_weight(weight)[..., 1, :, :])[:, 0]
-
-
-def scaled_size(problem: Problem, size: Tensor) -> Tensor:
-    """Magnitudes ``(B, M)`` of scaled actions, from those of actions."""
-    weight = problem.weight
-    if weight is None:
-        return size
-    if weight.ndim == 1:
-        return size * weight.sqrt()
-    return (size[:, None, :] @ factor_weight(weight)[..., 0, :, :].abs())[:, 0]
-
-
-def finite_extent(problem: Problem) -> Tensor:
-    """The larger of the bounds that are finite, ``(B, M)``, 0 where none is."""
-    bounds = torch.stack([problem.low, problem.high]).detach().abs()
-    return torch.where(torch.isfinite(bounds), bounds, 0.0).amax(0)

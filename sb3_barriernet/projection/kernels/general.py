@@ -24,7 +24,6 @@ from sb3_barriernet.projection.kernels.sample import (
     keep_on_bounds,
     load_backup,
     load_sample,
-    size_at,
     store_action,
     store_faces,
 )
@@ -310,8 +309,8 @@ def worst_violation(local, A, A_row, c, rows):
 
 @kernel
 def come_closer(table, root, local, constraints, skewed):
-    """Bring a nominal action closer to the solution, if the way from where the solver started was long: that is at the
-    clip, which is far away in open boxes only, or in a skewed metric at the nominal action itself.
+    """Bring a nominal action closer to the solution, if the way from where the solver started was long: from the clip,
+    which is far away in wide boxes only, or in a skewed metric from the nominal action itself.
 
     Every point between the two has the same projection. Seen from nearby, it has all its digits, and contradictions
     are no longer smaller than what rounding could have caused.
@@ -324,7 +323,7 @@ def come_closer(table, root, local, constraints, skewed):
         start, end = 0.0, 0.0
         for j in range(i, dim):
             start += abs(root[j, i]) * max(local[4, j], abs(local[0, j]) if skewed else 0.0)
-            end += abs(root[j, i]) * size_at(local, j)
+            end += abs(root[j, i]) * abs(local[3, j])
         way, size = max(way, start), max(size, end)
     if not way > 2.0 * FAR * size:
         return False
@@ -362,15 +361,14 @@ def solve_sample(
     table, columns, root, unroot, local, solution, basis, corner, active, found, A, A_row, c, rows, skewed
 ):
     """Solve one sample; status, number of faces, how many of them contradict each other, and remaining violation."""
-    hopeless, count, culprits, lift = solve_from_here(
-        table, columns, root, unroot, local, solution, basis, corner, active, A, A_row, c, rows, skewed
-    )
-    for _ in range(APPROACHES):
-        if count < 0 or not come_closer(table, root, local, rows + 2 * local.width, skewed):
-            break
+    for approaches in range(APPROACHES + 1):
         hopeless, count, culprits, lift = solve_from_here(
             table, columns, root, unroot, local, solution, basis, corner, active, A, A_row, c, rows, skewed
         )
+        if count < 0 or approaches == APPROACHES:
+            break
+        if not come_closer(table, root, local, rows + 2 * local.width, skewed):
+            break
     if count < 0:
         return INVALID, 0, -1, np.inf
     touched = lift > 0.0

@@ -28,8 +28,8 @@ SHARP = 1e-6
 """Sine of an angle below which a corner is left to the general solver."""
 
 FAR = 1e4
-"""Nominal actions this many times farther away than the solution, or than bounds, are left to the general solver: the
-foot of the perpendicular would lose the digits that choose the corner."""
+"""Nominal actions this many times farther away than the solution are left to the general solver: the foot of the
+perpendicular would lose the digits that choose the corner."""
 
 ATTEMPTS = 6
 
@@ -49,11 +49,10 @@ def face_of(line, rows):
 
 
 @kernel
-def project_onto_lines(lines, rows, line, x_nominal, y_nominal, extent, running):
+def project_onto_lines(lines, rows, line, x_nominal, y_nominal, running):
     """The projections of four nominal actions, in scaled actions.
 
     :param line: a violated one, the most violated one at best
-    :param extent: magnitude of those bounds that are finite
     :param running: which lanes are to be solved
     :return: which of them are solved, the actions, and the line or two that they lie on, -1 for none
     """
@@ -90,8 +89,7 @@ def project_onto_lines(lines, rows, line, x_nominal, y_nominal, extent, running)
         running &= empty | astray
         line = corner
         n_x, n_y, offset = normalise(m_x, m_y, m_offset)
-    reach = magnitude(x_solved) + magnitude(y_solved) + extent
-    solved &= magnitude(x_nominal) + magnitude(y_nominal) <= fill(FAR) * reach
+    solved &= magnitude(x_nominal) + magnitude(y_nominal) <= fill(FAR) * (magnitude(x_solved) + magnitude(y_solved))
     return solved, x_solved, y_solved, first, second
 
 

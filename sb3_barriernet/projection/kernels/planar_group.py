@@ -44,9 +44,7 @@ def solve_group(given, samples, count, scale, scratch):
     x_scale, y_scale = fill(scale[0]), fill(scale[1])
     results, lines = scratch, scratch + RESULTS * ROW + 8 * LOCAL_ROWS * 2
     store_bounds(lines, low_x * x_scale, low_y * y_scale, high_x * x_scale, high_y * y_scale)
-    x_extent, y_extent = extent_of(low_x, high_x), extent_of(low_y, high_y)
-    sizes = larger(magnitude(x), x_extent), larger(magnitude(y), y_extent)
-    finite, holds, usable, worst = inspect_planar_rows(given, chosen, (x, y), sizes, (x_scale, y_scale), lines)
+    finite, holds, usable, worst = inspect_planar_rows(given, chosen, (x, y), (x_scale, y_scale), lines)
     valid = finite & is_valid(u_x, low_x, high_x) & is_valid(u_y, low_y, high_y)
     active = valid & ~holds
     if skewed:
@@ -55,13 +53,7 @@ def solve_group(given, samples, count, scale, scratch):
         pending = active
         if some(active):
             solved, x_solved, y_solved, line, corner = project_onto_lines(
-                lines,
-                rows,
-                worst,
-                u_x * x_scale,
-                u_y * y_scale,
-                x_extent * x_scale + y_extent * y_scale,
-                active & usable,
+                lines, rows, worst, u_x * x_scale, u_y * y_scale, active & usable
             )
             x, y = choose(solved, x_solved / x_scale, x), choose(solved, y_solved / y_scale, y)
             first, second = choose(solved, line, first), choose(solved, corner, second)
@@ -133,20 +125,6 @@ def is_valid(value, low, high):
 
 
 @kernel
-def extent_of(low, high):
-    """The magnitude of bounds that are finite, 0 if none is."""
-    zero, largest = fill(0.0), fill(LARGEST)
-    below, above = choose(low >= fill(-LARGEST), zero - low, zero), choose(high <= largest, high, zero)
-    return larger(zero, larger(below, above))
-
-
-@kernel
-def larger(one, other):
-    """The larger of two numbers."""
-    return choose(one > other, one, other)
-
-
-@kernel
 def clipped_lines(u_x, x, u_y, y):
     """The lines of the bounds that a clip has hit, -1 for none."""
     none = fill(-1.0)
@@ -157,16 +135,15 @@ def clipped_lines(u_x, x, u_y, y):
 
 
 @kernel
-def inspect_planar_rows(given, chosen, point, sizes, scales, lines):
+def inspect_planar_rows(given, chosen, point, scales, lines):
     """Look at the rows of four samples, and write them as lines.
 
     :param point: their clipped actions
-    :param sizes: what those may be as large as
     :return: where all numbers are finite, where all rows hold up to rounding, where all lines are usable, and which of
         these is violated most
     """
     x, y = point
-    x_size, y_size = sizes
+    x_size, y_size = magnitude(x), magnitude(y)
     x_scale, y_scale = scales
     rows, A_row = given[layout.ROWS], 8 * given[layout.A_ROW]
     A0, A1, A2, A3 = addresses(given[layout.A], 8 * given[layout.A_BATCH], chosen)

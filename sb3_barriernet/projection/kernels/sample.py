@@ -10,7 +10,7 @@ from sb3_barriernet.projection.kernels.views import reals, singles, words
 
 LOCAL_ROWS = 5
 """Rows of ``local``: nominal action, lower and upper bounds, the action to be returned (at first the clip), and
-the magnitude that each action may have, which rounding errors are relative to."""
+the clip's magnitude, which rounding errors are relative to."""
 
 LARGEST = np.finfo(np.float64).max
 TINY = float(np.finfo(np.float32).smallest_subnormal)
@@ -68,17 +68,9 @@ def load_sample(local, u, single, low, high):
 
 @kernel
 def clip_one(local, j):
-    """Write one nominal action's clip to ``local``, and the magnitude that it may have."""
+    """Write one nominal action's clip to ``local``, and its magnitude."""
     local[3, j] = min(max(local[0, j], local[1, j]), local[2, j])
-    local[4, j] = size_at(local, j)
-
-
-@kernel
-def size_at(local, j):
-    """The magnitude of one action where it is now, or of its bounds if they are finite and larger."""
-    below, above = local[1, j], local[2, j]
-    size = max(abs(local[3, j]), -below if below >= -LARGEST else 0.0)
-    return max(size, above if above <= LARGEST else 0.0)
+    local[4, j] = abs(local[3, j])
 
 
 @kernel
