@@ -52,9 +52,9 @@ def _come_closer(problem: Problem, table: Table, state: State) -> tuple[Tensor, 
     """Nominal actions ``(B, M)`` that are closer to where the iteration ended, and which are near enough already."""
     action, nominal = unscaled(problem, state.v), problem.u.double()
     way, size = table.start.v.abs().amax(1), state.v.abs().amax(1)
-    counts = (table.normals != 0).any(2) & torch.isfinite(table.offsets)
+    counts = (table.normals != 0).any(2) & (table.offsets.abs() <= way[:, None])
     offset = torch.where(counts, table.offsets.abs(), 0.0).amax(1)
     size = torch.maximum(size, LEAST * offset)
     near = ~(way > 2.0 * FAR * size) | (offset == 0)  # a cone has no size
-    share = torch.where(near, 1.0, FAR * size / torch.where(near, 1.0, way))
+    share = torch.exp2(torch.log2(torch.where(near, 1.0, FAR * size / way)).floor())  # ties survive a power of two
     return action + share[:, None] * (nominal - action), near

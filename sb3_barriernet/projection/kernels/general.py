@@ -43,7 +43,7 @@ APPROACHES = 30
 """Times that a nominal action comes closer, by a factor of 1e12 or so; once nearly always, 25 times from 1e300."""
 
 LEAST = 1e-9
-"""Solutions this many times smaller than the largest offset count as 0, which rounding is not relative to."""
+"""Solutions this many times smaller than the largest offset on the way count as 0, to which nothing is relative."""
 
 LIFTS = 60
 """Newton steps on the slack; exact arithmetic needs about M. A step is never shorter than rounding, and that
@@ -322,19 +322,21 @@ def come_closer(table, root, local, constraints, skewed):
     for i in range(dim):
         start, end = 0.0, 0.0
         for j in range(i, dim):
-            start += abs(root[j, i]) * max(local[4, j], abs(local[0, j]) if skewed else 0.0)
-            end += abs(root[j, i]) * abs(local[3, j])
-        way, size = max(way, start), max(size, end)
+            start += root[j, i] * (local[0, j] if skewed else min(max(local[0, j], local[1, j]), local[2, j]))
+            end += root[j, i] * local[3, j]
+        way, size = max(way, abs(start)), max(size, abs(end))
     if not way > 2.0 * FAR * size:
         return False
     largest = 0.0
     for i in range(constraints):
-        if table[i, dim + 3] > 0.0 and abs(table[i, dim]) <= LARGEST:
+        if table[i, dim + 3] > 0.0 and abs(table[i, dim]) <= way:
             largest = max(largest, abs(table[i, dim]))
     size = max(size, LEAST * largest)
     if largest == 0.0 or not way > 2.0 * FAR * size:  # a cone has no size
         return False
-    share = FAR * size / way
+    share = 1.0
+    while share * way > FAR * size:  # a power of two, which ties survive
+        share *= 0.5
     for j in range(dim):
         local[0, j] = local[3, j] + share * (local[0, j] - local[3, j])
         clip_one(local, j)
