@@ -38,7 +38,8 @@ def project(
     what happened to a sample is in its :class:`Status`:
 
     - ``INACTIVE``: the closest action in the box satisfies every row.
-    - ``ACTIVE``: a row changed the action. Every row holds, up to 1e-13 of the terms that cancel in it.
+    - ``ACTIVE``: a row changed the action. Every row holds, up to 1e-12 of the terms that cancel in it, however far
+      away the nominal action and however wide the box. Contradictions of some 1e-11 of these terms count as none.
     - ``INFEASIBLE``: no action in the box satisfies every row. The worst violation is as small as possible,
       measured as distance from the row's half space in the metric of ``W`` (in other words, over the norm
       :math:`\sqrt{a W^{-1} a^\top}` of the row); among such actions the closest is taken. The box always holds.

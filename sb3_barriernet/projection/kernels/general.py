@@ -114,7 +114,7 @@ def fill_table(table, columns, root, unroot, local, A, A_row, c, rows, skewed):
             if not moderate:
                 a = a / largest if largest > 0.0 else 0.0
             table[k, j] = a
-            size += abs(a) * local[4, j]
+            size += abs(a * local[3, j])
         fill_constraint(table, unroot, k, shift, size, 1.0, largest, skewed)
         hopeless |= table[k, dim + 3] == 0.0 and shift < 0.0
     for side in range(2):
@@ -407,7 +407,7 @@ def solve_pending(arguments):
     basis, corner = reals(scratch + 2 * square, dim), reals(scratch + 3 * square, dim)
     scratch += 4 * square
     solution, local = reals(scratch, dim + 1), reals(scratch + 4 * wide, dim)
-    active, found = integers(scratch + 9 * wide, dim + 1), integers(scratch + 11 * wide, 1)
+    active, found = integers(scratch + 8 * wide, dim + 1), integers(scratch + 10 * wide, 1)
     for sample in range(given[layout.START], given[layout.STOP]):
         if status[sample] != PENDING:
             continue

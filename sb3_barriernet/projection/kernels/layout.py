@@ -67,14 +67,14 @@ nearer, but memory streams fastest where nothing interrupts it."""
 def screen_scratch(rows: int, dim: int) -> int:
     """Numbers that ``screen`` works with: samples, scales and faces, and over two actions what four of them need."""
     if dim == 2:
-        return 3 + LIST_LENGTH + LANES * (9 + 3 * (4 + rows)) + 5 * dim
-    return 7 * dim + 1
+        return 3 + LIST_LENGTH + LANES * (9 + 3 * (4 + rows)) + 4 * dim
+    return 6 * dim + 1
 
 
 @cache
 def solve_scratch(rows: int, dim: int) -> int:
     """Numbers that ``solve_pending`` works with: a table and its columns, in whole vectors, and the rest."""
-    return 2 * whole_vectors(rows + 2 * dim) * (dim + 4) + 4 * dim * dim + 12 * (dim + 1)
+    return 2 * whole_vectors(rows + 2 * dim) * (dim + 4) + 4 * dim * dim + 11 * (dim + 1)
 
 
 @cache

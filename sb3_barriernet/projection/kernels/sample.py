@@ -8,9 +8,8 @@ from sb3_barriernet.projection.kernels import layout
 from sb3_barriernet.projection.kernels.compiling import kernel
 from sb3_barriernet.projection.kernels.views import reals, singles, words
 
-LOCAL_ROWS = 5
-"""Rows of ``local``: nominal action, lower and upper bounds, the action to be returned (at first the clip), and
-the clip's magnitude, which rounding errors are relative to."""
+LOCAL_ROWS = 4
+"""Rows of ``local``: nominal action, lower and upper bounds, and the action to be returned, at first the clip."""
 
 LARGEST = np.finfo(np.float64).max
 TINY = float(np.finfo(np.float32).smallest_subnormal)
@@ -68,9 +67,8 @@ def load_sample(local, u, single, low, high):
 
 @kernel
 def clip_one(local, j):
-    """Write one nominal action's clip to ``local``, and its magnitude."""
+    """Write one nominal action's clip to ``local``."""
     local[3, j] = min(max(local[0, j], local[1, j]), local[2, j])
-    local[4, j] = abs(local[3, j])
 
 
 @kernel

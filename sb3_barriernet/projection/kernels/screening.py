@@ -149,7 +149,7 @@ def inspect_rows(local, A, A_row, c, rows):
             a = row[j]
             finite &= abs(a) <= LARGEST
             r += a * local[3, j]
-            size += abs(a) * local[4, j]
+            size += abs(a * local[3, j])
         if not finite:
             return NOT_FINITE
         if r < -FEASIBILITY * size or not size <= LARGEST:
