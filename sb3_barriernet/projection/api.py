@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 
-import torch
 from torch import Tensor
+from torch._C import _are_functorch_transforms_active
 from torch.autograd import forward_ad
+from torch.compiler import is_compiling
 
 from sb3_barriernet.projection.problem import Vector, make_problem
 from sb3_barriernet.projection.registry import ACTIVE_SET, get_backend
@@ -69,8 +70,7 @@ def project(
     :raises ConfigurationError: if bounds, weight, backup or dtype cannot be used
     :raises BackendError: if there is no such backend, or it cannot work on these tensors
     """
-    traced = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
-    traced = traced or forward_ad._current_level >= 0
+    traced = is_compiling() or _are_functorch_transforms_active() or forward_ad._current_level >= 0
     solve = get_backend(backend or ("active_set" if _HAS_NUMBA and not traced else "torch"))
     repeated = repeat(u_nom, A, c, low, high, weight, backup) if solve is ACTIVE_SET and not traced else None
     return repeated or solve(make_problem(u_nom, A, c, low, high, weight, backup))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
+from ctypes import addressof
 
 import torch
 from torch import Tensor
@@ -17,12 +17,11 @@ class Details:
     __slots__ = ("batch", "dim", "faces_address", "memory", "slack_address", "status_address")
 
     def __init__(self, batch: int, dim: int):
-        self.batch = batch
-        self.dim = dim
-        self.memory = allocate(batch * (2 * dim + 13))
-        self.slack_address = ctypes.addressof(self.memory)
-        self.faces_address = self.slack_address + 8 * batch
-        self.status_address = self.faces_address + 2 * batch * (dim + 2)
+        memory = allocate(batch * (2 * dim + 13))
+        slack = addressof(memory)
+        faces = slack + 8 * batch
+        self.batch, self.dim, self.memory = batch, dim, memory
+        self.slack_address, self.faces_address, self.status_address = slack, faces, faces + 2 * batch * (dim + 2)
 
     def slack(self) -> Tensor:
         """``(B,)`` float64; kernels write it only for samples that are infeasible or invalid"""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sb3_barriernet.projection.kernels.layout import pack_setup, pack_sizes
+from sb3_barriernet.projection.kernels.layout import pack_setup, pack_sizes, screen_scratch, solve_scratch
 from sb3_barriernet.projection.problem import Vector
 from sb3_barriernet.projection.result import Projection
 
@@ -39,6 +39,10 @@ class Setup:
     """Packed: rows, dim, and which of the others each sample has its own of"""
     packed: bytes
     """Sizes and addresses"""
+    screen_scratch: int
+    """How many numbers the kernel of this name works with"""
+    solve_scratch: int
+    """likewise, ``solve_pending``"""
 
 
 def make_setup(
@@ -57,7 +61,8 @@ def make_setup(
     sizes = pack_sizes(rows, dim, box_batch, weight_kind, backup_batch)
     addresses = address_of(low), address_of(high), address_of(metric), address_of(backup)
     packed = pack_setup(sizes, *addresses)
-    return Setup(rows, dim, low, high, weight, backup, metric, addresses, sizes, packed)
+    scratch = screen_scratch(rows, dim), solve_scratch(rows, dim)
+    return Setup(rows, dim, low, high, weight, backup, metric, addresses, sizes, packed, *scratch)
 
 
 def address_of(tensor: Tensor | None) -> int:
@@ -65,11 +70,13 @@ def address_of(tensor: Tensor | None) -> int:
     return 0 if tensor is None else tensor.data_ptr()
 
 
-Run = Callable[[Setup, Tensor, Tensor, Tensor, int, tuple[int, ...]], Projection]
+Run = Callable[[Setup, Tensor, Tensor, Tensor, int, tuple[int, ...], bool], Projection]
 """Projects ``u`` onto the rows ``A`` and ``c``, contiguous but for the strides of ``A``; with gradients if wanted.
 
-Called with the size of the batch and those strides, which whoever checked them has at hand.
+Called with the size of the batch, those strides, and whether ``u`` is float32, which whoever checked them has at hand.
 """
+
+_SINGLE, _DOUBLE = torch.float32, torch.float64
 
 _last: tuple[Setup, Run] | None = None
 
@@ -98,13 +105,15 @@ def repeat(
         and len(shape) == 3
     ):
         return None
-    batch, rows, dim, strides, addresses = shape[0], setup.rows, setup.dim, A.stride(), setup.addresses
+    batch, rows, dim = shape
+    strides, addresses = A.stride(), setup.addresses
     if not (
-        shape == (batch, rows, dim)
+        rows == setup.rows
+        and dim == setup.dim
         and u.shape == (batch, dim)
         and c.shape == (batch, rows)
-        and (u.dtype is torch.float32 or u.dtype is torch.float64)
-        and A.dtype is c.dtype is torch.float64
+        and ((dtype := u.dtype) is _SINGLE or dtype is _DOUBLE)
+        and A.dtype is c.dtype is _DOUBLE
         and u.is_cpu
         and A.is_cpu
         and c.is_cpu
@@ -118,4 +127,4 @@ def repeat(
         and (backup is None or backup.data_ptr() == addresses[3])
     ):
         return None
-    return run(setup, u, A, c, batch, strides)
+    return run(setup, u, A, c, batch, strides, dtype is _SINGLE)

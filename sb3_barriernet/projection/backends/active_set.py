@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch._C import _are_functorch_transforms_active
 from torch.autograd import forward_ad
 
@@ -29,7 +30,7 @@ def solve(problem: Problem) -> Projection:
     if not problem.u.is_cpu:
         return _solve_here(problem)
     setup, u, A, c = locate(problem)
-    result = run(setup, u, A, c, A.shape[0], A.stride())
+    result = run(setup, u, A, c, A.shape[0], A.stride(), u.dtype is torch.float32)
     remember(setup, run)
     return result
 

@@ -31,8 +31,7 @@ def in_chunks(kernel: Kernel, given: bytes, batch: int, scratch: int) -> int:
     :param scratch: how many numbers of it each thread gets
     :return: sum of what the kernel returns, or the first negative of them
     """
-    threads = 1 if batch < 2 * CHUNK else min(torch.get_num_threads(), batch // CHUNK)
-    if threads == 1:
+    if batch < 2 * CHUNK or (threads := min(torch.get_num_threads(), batch // CHUNK)) == 1:
         return _run(kernel, given, scratch, 0, batch)
     if threads not in _pools:
         _pools[threads] = ThreadPoolExecutor(threads, thread_name_prefix="projection")
@@ -42,7 +41,9 @@ def in_chunks(kernel: Kernel, given: bytes, batch: int, scratch: int) -> int:
 
 
 def _run(kernel: Kernel, given: bytes, scratch: int, start: int, stop: int) -> int:
-    return kernel(pack_range(start, stop, _scratch.address_of(scratch)) + given)
+    if scratch > _scratch.size:
+        _scratch.grow(scratch)
+    return kernel(pack_range(start, stop, _scratch.address) + given)
 
 
 class _Scratch(threading.local):
@@ -52,12 +53,10 @@ class _Scratch(threading.local):
         self.size = 0
         self.address = 0
 
-    def address_of(self, size: int) -> int:
-        """Where ``size`` numbers have room."""
-        if size > self.size:
-            self.memory = allocate(8 * size)
-            self.size, self.address = size, ctypes.addressof(self.memory)
-        return self.address
+    def grow(self, size: int) -> None:
+        """Make room for ``size`` numbers."""
+        self.memory = allocate(8 * size)
+        self.size, self.address = size, ctypes.addressof(self.memory)
 
 
 _scratch = _Scratch()
