@@ -308,7 +308,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     parser.add_argument("--budget", type=float, default=0.15, help="seconds for each entry")
-    parser.add_argument("--patience", type=float, default=6.0, help="longest acceptable call in seconds")
+    parser.add_argument("--patience", type=float, default=10.0, help="longest acceptable call in seconds")
     parser.add_argument("--batches", type=int, nargs="+", default=BATCHES)
     parser.add_argument("--sizes", type=_size, nargs="+", default=SIZES, metavar="MxK", help="actions x rows")
     arguments = parser.parse_args()
