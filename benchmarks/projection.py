@@ -34,7 +34,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from projection_peers import Batch, quadprog_loop, solvers
+from projection_peers import Batch, daqp_loop, quadprog_loop, solvers
 
 SIZES = [(2, 12), (4, 16), (8, 32)]
 BATCHES = [1, 8, 64, 256, 2048, 65536]
@@ -189,6 +189,16 @@ def policy_ratio() -> tuple[float, float]:
     return times["project", ""], times["policy", ""]
 
 
+def single_ratio() -> tuple[float, float]:
+    """Seconds of a no-grad projection of one hard problem and of daqp's, called from NumPy."""
+    from sb3_barriernet.projection import project
+
+    batch = make_batch(1, 12, 2, 1.0)
+    with torch.no_grad():
+        times = measure({("project", ""): lambda: project(*batch), ("daqp", ""): daqp_loop(batch)}, 2.0)
+    return times["project", ""], times["daqp", ""]
+
+
 def first_calls() -> list[tuple[str, float, float]]:
     """Seconds of the first call in a fresh process, with an empty and a filled cache, torch imported before.
 
@@ -235,6 +245,10 @@ def write_report(path: Path, tables: dict[str, dict[tuple, tuple]], command: str
     project, policy = policy_ratio()
     lines += [f"- B = 1, no gradient: {project * 1e6:.1f} us; SB3's `policy.forward`: {policy * 1e6:.0f} us; "
               f"{100 * project / policy:.1f} %."]  # fmt: skip
+    if _version("daqp"):
+        project, daqp = single_ratio()
+        lines += [f"- B = 1, no gradient, hard: {project * 1e6:.1f} us; daqp from NumPy: {daqp * 1e6:.1f} us; "
+                  f"ratio {project / daqp:.2f}."]  # fmt: skip
     for name, cold, cached in first_calls():
         lines += [f"- First call, {name}: {cold:.1f} s to compile, {cached:.2f} s from the cache."]
     for title, results in tables.items():
