@@ -318,13 +318,12 @@ def solve_sample(
     table, columns, root, unroot, local, solution, basis, corner, active, found, A, A_row, c, rows, skewed
 ):
     """Solve one sample; status, number of faces, how many of them contradict each other, and remaining violation."""
+    dim = local.width
     for approaches in range(APPROACHES + 1):
         hopeless, count, culprits, lift = solve_from_here(
             table, columns, root, unroot, local, solution, basis, corner, active, A, A_row, c, rows, skewed
         )
-        if count < 0 or approaches == APPROACHES:
-            break
-        if not come_closer(table, root, local, rows + 2 * local.width, skewed):
+        if count < 0 or approaches == APPROACHES or not come_closer(table, root, local, rows + 2 * dim, skewed):
             break
     if count < 0:
         return INVALID, 0, -1, np.inf
